@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plug-in interface between ponder and its compute backends: devices, buffers, and programs of operations as plain data.
+ *
+ * The library turns a model into one ponder_program: a straight list of coarse operators over numbered operands. A backend says
+ * which operators it takes, compiles the program into a plan of its own, and runs the plan on batches of rows. A row is one token of one
+ * sequence. Operators are data: a new kind does not change this interface, a backend answers `supports` with no for kinds it does not know.
+ *
+ * Conventions: all functions return a ponder_status and fill `err` on failure, throw nothing, print nothing, and are called by one thread at a
+ * time per device unless said otherwise. Matrices are row-major; dims[0] is the fastest dimension. Activations are float32.
+ */
+#ifndef PONDER_PONDER_BACKEND_H
+#define PONDER_PONDER_BACKEND_H
+
+#include "ponder/ponder.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PONDER_BACKEND_API_VERSION 1
+
+/* Stored types use the numbers of the GGUF format; backends meet all of them. These three have names here. */
+enum { PONDER_TYPE_F32 = 0, PONDER_TYPE_F16 = 1, PONDER_TYPE_Q8_0 = 8 };
+
+typedef struct ponder_device_handle ponder_device_handle; /* a backend's own types behind these three */
+typedef struct ponder_buffer ponder_buffer;
+typedef struct ponder_compiled ponder_compiled;
+
+/* ---- Operands ------------------------------------------------------------------------------------------------------ */
+
+typedef enum ponder_operand_role {
+    PONDER_OPERAND_WEIGHT = 1,     /* immutable: a stored tensor or a constant table; bound to a buffer before `prepare` */
+    PONDER_OPERAND_ACTIVATION = 2, /* float32 [n_rows, dims[0]] in scratch memory */
+    PONDER_OPERAND_OUTPUT = 3      /* float32 [n_outputs, dims[0]] in scratch memory: one row for each requested output row */
+} ponder_operand_role;
+
+typedef struct ponder_operand {
+    int32_t role;          /* ponder_operand_role */
+    int32_t type;          /* stored type of a weight; PONDER_TYPE_F32 otherwise */
+    int64_t dims[4];       /* weights: stored dims, fastest first; others: {width, 1, 1, 1} */
+    const char *name;      /* for messages */
+    const void *host_data; /* weights: the bytes in host memory; valid as long as the program */
+    uint64_t n_bytes;      /* weights: size of host_data */
+    ponder_buffer *buffer; /* weights: where the bytes are on the device */
+    uint64_t offset;       /* weights: in `buffer`; others: suggested start in scratch, in floats, to be multiplied by the most rows of the plan */
+} ponder_operand;
+
+/* ---- Operators ----------------------------------------------------------------------------------------------------- */
+
+typedef enum ponder_op_kind {
+    PONDER_OP_EMBED = 1,       /* dst0[r] = row tokens[r] of src0, decoded */
+    PONDER_OP_RMS_NORM = 2,    /* if src2: dst1 = src0 + src2, in place of src0; dst0 = rms_norm(src0) * src1, over groups of src1's length */
+    PONDER_OP_MATMUL = 3,      /* dst0[r, j] = sum_i src0[r, i] * src1[j, i] (+ src2[j]) */
+    PONDER_OP_ROPE = 4,        /* rotates dst0 = src0 in place; src1 = inverse frequencies [n_rot / 2] */
+    PONDER_OP_KV_WRITE = 5,    /* appends src0 (keys) and src1 (values) to the cache at each row's position */
+    PONDER_OP_ATTENTION = 6,   /* dst0 = softmax(scale * src0 . K) . V over the row's own sequence up to its position */
+    PONDER_OP_SWIGLU = 7,      /* dst0 = silu(src0) * src1 */
+    PONDER_OP_ADD = 8,         /* dst0 = src0 + src1, in place of src0 */
+    PONDER_OP_GATHER_ROWS = 9, /* dst0[o] = src0[output_rows[o]] */
+    PONDER_OP_LOGITS = 10      /* logits[o, j] = sum_i src0[o, i] * src1[j, i] (+ src2[j]), to the run's host memory */
+} ponder_op_kind;
+
+typedef enum ponder_rope_style {
+    PONDER_ROPE_ADJACENT = 0, /* pairs (2i, 2i + 1) */
+    PONDER_ROPE_HALVES = 1    /* pairs (i, i + n_rot / 2) */
+} ponder_rope_style;
+
+typedef struct ponder_rms_norm_params {
+    float epsilon;
+} ponder_rms_norm_params;
+
+typedef struct ponder_rope_params {
+    int32_t n_heads, head_dim, n_rot; /* the first n_rot elements of each head rotate */
+    int32_t style;                    /* ponder_rope_style */
+    float magnitude;                  /* scales cosine and sine (YaRN's attention factor) */
+} ponder_rope_params;
+
+/* Keys of one layer in a page: [page_tokens, k_width] of the cache type at k_offset bytes, values [page_tokens, v_width] at v_offset. */
+typedef struct ponder_kv_params {
+    uint64_t k_offset, v_offset;
+    int32_t k_width, v_width;
+} ponder_kv_params;
+
+typedef struct ponder_attention_params {
+    ponder_kv_params kv;
+    int32_t n_heads, n_kv_heads; /* query head h reads key head h / (n_heads / n_kv_heads) */
+    int32_t k_head_dim, v_head_dim;
+    float scale;
+} ponder_attention_params;
+
+typedef struct ponder_op {
+    int32_t kind;   /* ponder_op_kind */
+    int32_t layer;  /* -1 outside of layers */
+    int32_t src[6]; /* operand numbers; -1: absent */
+    int32_t dst[2];
+    union {
+        ponder_rms_norm_params rms_norm;
+        ponder_rope_params rope;
+        ponder_kv_params kv_write;
+        ponder_attention_params attention;
+        uint64_t reserved[16];
+    } params;
+} ponder_op;
+
+/* ---- Programs ------------------------------------------------------------------------------------------------------ */
+
+typedef struct ponder_program {
+    uint32_t struct_size;
+    int32_t n_operands;
+    const ponder_operand *operands;
+    const ponder_op *ops;
+    int32_t n_ops;
+    int32_t n_vocab;
+    int32_t kv_type;         /* stored type of the cache: PONDER_TYPE_F32, _F16 or _Q8_0 */
+    int32_t kv_page_tokens;  /* tokens in a page */
+    uint64_t kv_page_bytes;  /* bytes of a page, all layers */
+    uint64_t scratch_floats; /* float32 numbers of scratch that one row needs with the suggested offsets */
+} ponder_program;
+
+/* Cache pages are numbered; page p lies in arena p / pages_per_arena at byte (p % pages_per_arena) * kv_page_bytes. */
+typedef struct ponder_kv_sequence {
+    const int32_t *pages; /* page i holds the tokens at positions i * page_tokens and on */
+    int32_t n_pages;
+} ponder_kv_sequence;
+
+typedef struct ponder_run {
+    uint32_t struct_size;
+    int32_t n_rows;
+    const int32_t *tokens;    /* [n_rows] */
+    const int32_t *positions; /* [n_rows]; rows of one sequence come in order */
+    const int32_t *sequences; /* [n_rows], into `kv` */
+    const ponder_kv_sequence *kv;
+    int32_t n_sequences;
+    int32_t n_outputs;
+    const int32_t *output_rows; /* [n_outputs], into the rows */
+    float *logits;              /* host memory [n_outputs, n_vocab] */
+    ponder_buffer *const *arenas;
+    int32_t n_arenas;
+    int32_t pages_per_arena;
+    int32_t (*should_stop)(void *user_data); /* polled from any thread at least every few milliseconds of work; non-zero: return CANCELLED */
+    void *user_data;
+} ponder_run;
+
+/* ---- The backend ----------------------------------------------------------------------------------------------------- */
+
+typedef struct ponder_device_options {
+    uint32_t struct_size;
+    int32_t n_threads; /* 0: all that the process may use */
+} ponder_device_options;
+
+typedef struct ponder_backend {
+    uint32_t struct_size;
+    int32_t api_version; /* PONDER_BACKEND_API_VERSION */
+    const char *name;
+
+    /* Devices. `device_describe` fills backend, name, description, memory, threads without opening anything. (required) */
+    int32_t (*device_count)(void);
+    ponder_status (*device_describe)(int32_t index, ponder_device_info *out, ponder_error *err);
+    ponder_status (*device_open)(int32_t index, const ponder_device_options *options, ponder_device_handle **out, ponder_error *err);
+    void (*device_close)(ponder_device_handle *device);
+    int32_t (*device_threads)(const ponder_device_handle *device); /* worker threads in use; 0 for GPUs */
+
+    /* Buffers, usable from any thread. (required, but for buffer_import) */
+    ponder_status (*buffer_alloc)(ponder_device_handle *device, uint64_t n_bytes, ponder_buffer **out, ponder_error *err);
+    void (*buffer_free)(ponder_device_handle *device, ponder_buffer *buffer);
+    ponder_status (*buffer_write)(ponder_device_handle *device, ponder_buffer *buffer, uint64_t offset, const void *src, uint64_t n_bytes, ponder_error *err);
+    ponder_status (*buffer_read)(ponder_device_handle *device, const ponder_buffer *buffer, uint64_t offset, void *dst, uint64_t n_bytes, ponder_error *err);
+    ponder_status (*buffer_copy)(ponder_device_handle *device, ponder_buffer *dst, uint64_t dst_offset, const ponder_buffer *src, uint64_t src_offset,
+                                 uint64_t n_bytes, ponder_error *err);
+    /* (optional) A buffer over host memory that stays valid and unchanged until it is freed; nothing is copied. */
+    ponder_status (*buffer_import)(ponder_device_handle *device, const void *data, uint64_t n_bytes, ponder_buffer **out, ponder_error *err);
+
+    /* 1 if the device takes operator `op` of `program`; 0 with a reason in `reason` (may be NULL) otherwise. (required) */
+    int32_t (*supports)(const ponder_device_handle *device, const ponder_program *program, const ponder_op *op, char *reason, size_t reason_size);
+    /* Bytes of scratch that a plan for these maxima takes. (required) */
+    uint64_t (*scratch_bytes)(const ponder_program *program, int32_t max_rows, int32_t max_outputs);
+
+    /* Compiles the program, which outlives the plan, for batches of up to max_rows rows and max_outputs outputs. (required) */
+    ponder_status (*prepare)(ponder_device_handle *device, const ponder_program *program, int32_t max_rows, int32_t max_outputs, ponder_compiled **out,
+                             ponder_error *err);
+    void (*release)(ponder_device_handle *device, ponder_compiled *plan);
+    /* Runs a batch. Errors: CANCELLED (cache rows of this batch are then undefined), DEVICE, DEVICE_LOST, OUT_OF_MEMORY. (required) */
+    ponder_status (*run)(ponder_compiled *plan, const ponder_run *run, ponder_error *err);
+    /* (optional) Waits for runs that return early. */
+    ponder_status (*wait)(ponder_compiled *plan, ponder_error *err);
+} ponder_backend;
+
+/* What a run-time loadable backend exports. */
+typedef const ponder_backend *(*ponder_backend_entry)(void);
+#define PONDER_BACKEND_ENTRY_NAME "ponder_backend_entry_v1"
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PONDER_PONDER_BACKEND_H */

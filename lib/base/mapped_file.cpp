@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Read-only file mappings over POSIX mmap.
+#include "base/mapped_file.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace ponder {
+
+namespace {
+
+std::string describe_errno(int code) { return std::generic_category().message(code); }
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return make_error(PONDER_STATUS_IO, "%s: cannot open: %s", path.c_str(), describe_errno(errno).c_str());
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        ::close(fd);
+        return make_error(PONDER_STATUS_IO, "%s: not a regular file", path.c_str());
+    }
+    MappedFile file;
+    file.path_ = path;
+    file.size_ = static_cast<size_t>(info.st_size);
+    if (file.size_ > 0) {
+        void* data = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            const int code = errno;
+            ::close(fd);
+            return make_error(PONDER_STATUS_IO, "%s: cannot map %zu bytes: %s", path.c_str(), file.size_, describe_errno(code).c_str());
+        }
+        file.data_ = static_cast<const std::byte*>(data);
+    }
+    ::close(fd);
+    return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), path_(std::move(other.path_)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(path_, other.path_);
+    return *this;
+}
+
+MappedFile::~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+Result<std::string> read_file(const std::string& path, size_t max_bytes) {
+    auto file = MappedFile::open(path);
+    if (!file) return file.error();
+    const auto bytes = file->bytes();
+    if (bytes.size() > max_bytes) {
+        return make_error(PONDER_STATUS_LIMIT, "%s: %zu bytes, the limit is %zu", path.c_str(), bytes.size(), max_bytes);
+    }
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace ponder

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file mapped read-only into memory; the mapping ends with the object.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace ponder {
+
+class MappedFile {
+  public:
+    // Errors: PONDER_STATUS_IO if the path cannot be opened, is not a regular file, or cannot be mapped. An empty file maps to no bytes.
+    // Another process that shortens the file while it is mapped makes reads fault (SIGBUS): model files must not be edited in place.
+    static Result<MappedFile> open(const std::string& path);
+
+    MappedFile() = default;
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&& other) noexcept;
+    ~MappedFile();
+
+    std::span<const std::byte> bytes() const { return {data_, size_}; }
+    const std::string& path() const { return path_; }
+
+  private:
+    const std::byte* data_ = nullptr;
+    size_t size_ = 0;
+    std::string path_;
+};
+
+// The whole file as a string. Errors: PONDER_STATUS_IO, or PONDER_STATUS_LIMIT if it is longer than max_bytes.
+Result<std::string> read_file(const std::string& path, size_t max_bytes);
+
+}  // namespace ponder

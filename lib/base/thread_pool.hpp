@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fixed set of worker threads that share index ranges with the calling thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace ponder {
+
+// Number of cores that this process may use (its affinity mask), at least 1.
+int available_cores();
+
+class ThreadPool {
+  public:
+    // n_threads counts the calling thread; 1 starts no worker. Errors: OUT_OF_MEMORY if the system refuses a thread.
+    static Result<std::unique_ptr<ThreadPool>> create(int n_threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+    // Calls body(index, thread) once for every index of [0, n_items), in no fixed order, on up to n_threads threads, and returns when all
+    // are done. `thread` is in [0, n_threads) and no two running calls share one. body must not throw. One caller at a time.
+    template <class Body>
+    void parallel_for(int64_t n_items, Body&& body) {
+        Job job{n_items, [](void* context, int64_t index, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(index, thread); },
+                const_cast<void*>(static_cast<const void*>(&body))};
+        run(job);
+    }
+
+  private:
+    struct Job {
+        int64_t n_items;
+        void (*call)(void* context, int64_t index, int thread);
+        void* context;
+    };
+
+    ThreadPool() = default;
+    void run(const Job& job);
+    void work(int thread);
+    void take_items(const Job& job, int thread);
+    void stop();
+
+    std::vector<std::thread> workers_;
+    std::mutex mutex_;
+    std::condition_variable job_posted_, job_done_;
+    const Job* job_ = nullptr;
+    std::atomic<int64_t> next_item_{0};
+    uint64_t generation_ = 0;  // counts jobs, so that a worker takes each once
+    int n_busy_ = 0;
+    bool is_stopping_ = false;
+};
+
+}  // namespace ponder
