@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding tensors by name.
+#include "format/model_file.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "format/utf8.hpp"
+
+namespace ponder {
+
+const StoredTensor* ModelFile::find(std::string_view name) const {
+    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                        [&](uint32_t index, std::string_view wanted) { return tensors[index].name < wanted; });
+    if (found == by_name_.end() || tensors[*found].name != name) return nullptr;
+    return &tensors[*found];
+}
+
+Result<void> ModelFile::index_tensors() {
+    by_name_.resize(tensors.size());
+    std::iota(by_name_.begin(), by_name_.end(), 0u);
+    std::sort(by_name_.begin(), by_name_.end(), [&](uint32_t a, uint32_t b) { return tensors[a].name < tensors[b].name; });
+    for (size_t i = 1; i < by_name_.size(); ++i) {
+        if (tensors[by_name_[i - 1]].name != tensors[by_name_[i]].name) continue;
+        const auto [first, second] = std::minmax(by_name_[i - 1], by_name_[i]);
+        return make_error(PONDER_STATUS_FORMAT, "tensors %u and %u have the same name '%s'", first, second,
+                          printable(tensors[first].name).c_str());
+    }
+    data_bytes = 0;
+    for (const StoredTensor& tensor : tensors) data_bytes += tensor.data.size();
+    return {};
+}
+
+}  // namespace ponder

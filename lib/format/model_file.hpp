@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every model format is read into: metadata, named tensors, and the mapped files that both point into.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mapped_file.hpp"
+#include "base/result.hpp"
+#include "format/metadata.hpp"
+
+namespace ponder {
+
+struct StoredTensor {
+    std::string name;  // UTF-8, not empty
+    int32_t type = 0;  // id of a QuantType
+    int n_dims = 0;
+    std::array<int64_t, 4> dims = {1, 1, 1, 1};  // fastest first, as GGUF has them; missing ones are 1
+    std::span<const std::byte> data;             // exactly the bytes of type and dims
+    int32_t file_index = 0;                      // into ModelFile::files
+    uint64_t file_offset = 0;                    // of data, in that file
+};
+
+// Owns the mappings; data, text and keys are views that live as long as this object (moving it keeps them).
+struct ModelFile {
+    Metadata metadata;
+    std::vector<StoredTensor> tensors;
+    std::vector<MappedFile> files;
+    uint64_t data_bytes = 0;  // sum of all tensors' data
+
+    // Null if there is none. Needs index_tensors().
+    const StoredTensor* find(std::string_view name) const;
+
+    // To be called once when `tensors` is complete. Errors: PONDER_STATUS_FORMAT if two tensors have one name.
+    Result<void> index_tensors();
+
+  private:
+    std::vector<uint32_t> by_name_;  // indices into tensors, sorted by name
+};
+
+}  // namespace ponder

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file that appears under its name only when it is complete.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace ponder {
+
+// Writes to a temporary file in the target's folder; commit() renames it over the target in one step. Destroyed before that, the
+// temporary is removed and the target is as it was. Errors are PONDER_STATUS_IO with the system's reason; after one, only
+// destruction is useful.
+class OutputFile {
+  public:
+    static Result<OutputFile> create(const std::string& path);
+
+    OutputFile(OutputFile&& other) noexcept;
+    OutputFile& operator=(OutputFile&& other) noexcept;
+    ~OutputFile();
+
+    Result<void> write(std::span<const std::byte> bytes);
+    // Flushes to the disk, closes, renames.
+    Result<void> commit();
+
+    uint64_t n_written() const { return n_written_; }
+    const std::string& path() const { return path_; }
+
+  private:
+    OutputFile() = default;
+    Error failure(const char* action, int code) const;
+
+    int fd_ = -1;
+    uint64_t n_written_ = 0;
+    std::string path_;
+    std::string temporary_;  // empty once renamed
+};
+
+}  // namespace ponder
