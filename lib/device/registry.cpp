@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers the devices of all backends and finds the one that a request names.
+#include "device/registry.hpp"
+
+#include <cstdlib>
+
+#include "base/log.hpp"
+
+namespace ponder {
+
+namespace {
+
+bool is_verbose() {
+    const char* value = std::getenv("PONDER_VERBOSE");
+    return value != nullptr && *value != '\0' && *value != '0';
+}
+
+bool is_usable(const DeviceSlot& slot) {
+    ponder_device_info info = PONDER_DEVICE_INFO_INIT;
+    if (slot.backend->device_describe(slot.local_index, &info, nullptr) == PONDER_STATUS_OK && info.is_usable != 0) return true;
+    if (is_verbose()) {
+        log_message(PONDER_LOG_INFO, "device %d (%s) is unusable: %s", slot.global_index, slot.backend->name,
+                    info.description != nullptr ? info.description : "no description");
+    }
+    return false;
+}
+
+std::string backend_names() {
+    std::string names;
+    for (const BackendEntry entry : built_in_backends()) names += (names.empty() ? "" : ", ") + std::string(entry()->name);
+    return names;
+}
+
+}  // namespace
+
+int32_t device_count() {
+    int32_t n = 0;
+    for (const BackendEntry entry : built_in_backends()) n += entry()->device_count();
+    return n;
+}
+
+Result<DeviceSlot> find_device(int32_t global_index) {
+    int32_t first = 0;
+    for (const BackendEntry entry : built_in_backends()) {
+        const ponder_backend* backend = entry();
+        const int32_t n = backend->device_count();
+        if (global_index >= first && global_index < first + n) return DeviceSlot{backend, global_index - first, global_index};
+        first += n;
+    }
+    return make_error(PONDER_STATUS_NOT_FOUND, "device %d does not exist; there are %d", global_index, first);
+}
+
+Result<DeviceSlot> choose_device(const DeviceRequest& request) {
+    std::string backend = request.backend.empty() ? "auto" : request.backend;
+    const char* forced = std::getenv("PONDER_FORCE_BACKEND");
+    if (backend == "auto" && forced != nullptr && *forced != '\0') backend = forced;
+
+    bool is_known = backend == "auto";
+    for (const BackendEntry entry : built_in_backends()) is_known = is_known || backend == entry()->name;
+    if (!is_known) {
+        return make_error(PONDER_STATUS_NOT_FOUND, "backend '%.64s' is not in this build; it has %s", backend.c_str(), backend_names().c_str());
+    }
+    if (request.device > 0) {
+        auto slot = find_device(request.device - 1);
+        if (slot && backend != "auto" && backend != slot->backend->name) {
+            return make_error(PONDER_STATUS_NOT_FOUND, "device %d belongs to backend %s, not to %s", slot->global_index, slot->backend->name, backend.c_str());
+        }
+        return slot;
+    }
+    for (int32_t i = 0; i < device_count(); i++) {
+        const auto slot = find_device(i);
+        if (slot && (backend == "auto" || backend == slot->backend->name) && is_usable(*slot)) {
+            if (is_verbose()) log_message(PONDER_LOG_INFO, "device %d of backend %s is used", i, slot->backend->name);
+            return slot;
+        }
+    }
+    return make_error(PONDER_STATUS_NOT_FOUND, "backend '%s' has no usable device", backend.c_str());
+}
+
+}  // namespace ponder

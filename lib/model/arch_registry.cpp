@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of architectures, one line each.
+#include "model/architecture.hpp"
+
+namespace ponder {
+
+namespace {
+
+constexpr Architecture kArchitectures[] = {
+    {"llama", build_llama},
+    {"qwen2", build_qwen2},
+    {"qwen3", build_qwen3},
+};
+
+}  // namespace
+
+Result<ModelGraph> build_graph(const ModelFile& file, const GraphOptions& options) {
+    const auto name = file.metadata.get_string("general.architecture");
+    if (!name) return name.error();
+    if (!*name) return make_error(PONDER_STATUS_FORMAT, "general.architecture is missing");
+    std::string known;
+    for (const Architecture& architecture : kArchitectures) {
+        if (**name == architecture.name) return architecture.build(file, options);
+        known += (known.empty() ? "" : ", ") + std::string(architecture.name);
+    }
+    const std::string shown((*name)->substr(0, 64));
+    return make_error(PONDER_STATUS_UNSUPPORTED, "general.architecture is '%s'; this build knows %s", shown.c_str(), known.c_str());
+}
+
+}  // namespace ponder

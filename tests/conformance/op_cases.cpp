@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operator cases with their expected results in double precision. Sizes include 1, odd numbers and one more than a block.
+#include "op_cases.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "quant/quant.hpp"
+
+namespace ponder_test {
+
+using namespace ponder;
+
+namespace {
+
+// float32 sums in another order: relative errors near 1e-7, so squared near 1e-14; a thousand times that leaves room for blocked sums.
+constexpr double kFloatLimit = 1e-11;
+// exp, sin and cos of other libraries differ by some units in the last place.
+constexpr double kFunctionLimit = 1e-10;
+// Weights are decoded exactly, so stored types add nothing to a float32 product; backends that round activations to int8 or bf16 ask for a row of
+// their own, with this bound of the field.
+constexpr double kCacheF16Limit = 1e-6, kCacheQ8Limit = 1e-4;
+
+Rows decode_rows(const QuantType& type, const std::vector<std::byte>& bytes, int64_t n_in, int64_t n_out) {
+    std::vector<float> row(static_cast<size_t>(n_in));
+    Rows rows;
+    for (int64_t i = 0; i < n_out; i++) {
+        type.decode(bytes.data() + static_cast<size_t>(i) * *row_bytes(type, static_cast<uint64_t>(n_in)), row.data(), n_in / type.block_len);
+        rows.emplace_back(row.begin(), row.end());
+    }
+    return rows;
+}
+
+std::vector<double> product(const std::vector<double>& x, const Rows& weight) {
+    std::vector<double> y;
+    for (const auto& row : weight) {
+        double sum = 0.0;
+        for (size_t i = 0; i < row.size(); i++) sum += row[i] * x[i];
+        y.push_back(sum);
+    }
+    return y;
+}
+
+std::vector<double> normalised(const std::vector<double>& x, const std::vector<double>& weight, double epsilon) {
+    std::vector<double> y(x.size());
+    const size_t group = weight.size();
+    for (size_t begin = 0; begin < x.size(); begin += group) {
+        double sum = 0.0;
+        for (size_t i = 0; i < group; i++) sum += x[begin + i] * x[begin + i];
+        const double scale = 1.0 / std::sqrt(sum / static_cast<double>(group) + epsilon);
+        for (size_t i = 0; i < group; i++) y[begin + i] = x[begin + i] * scale * weight[i];
+    }
+    return y;
+}
+
+OpCase embed_case(const QuantType& type) {
+    return {std::string("embed ") + type.name, 0.0, PONDER_TYPE_F32, [&type](CaseMaker& maker, Rows& expected) {
+                Rows table;
+                const OperandId weight = maker.matrix(type.id, 2 * type.block_len, 64, table);
+                for (const int32_t token : maker.batch.tokens) expected.push_back(table[static_cast<size_t>(token)]);
+                return maker.program.embed(weight);
+            }};
+}
+
+OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool has_bias) {
+    const int64_t n_in = n_blocks * type.block_len;
+    return {std::string("matmul ") + type.name + " " + std::to_string(n_in) + "x" + std::to_string(n_out) + (has_bias ? " bias" : ""), kFloatLimit,
+            PONDER_TYPE_F32, [&type, n_in, n_out, has_bias](CaseMaker& maker, Rows& expected) {
+                Rows x, weight;
+                std::vector<double> bias(static_cast<size_t>(n_out), 0.0);
+                const OperandId src = maker.input(n_in, x);
+                const OperandId matrix = maker.matrix(type.id, n_in, n_out, weight);
+                const OperandId added = has_bias ? maker.vector(n_out, bias) : kNoOperand;
+                for (const auto& row : x) {
+                    expected.push_back(product(row, weight));
+                    for (size_t j = 0; j < bias.size(); j++) expected.back()[j] += bias[j];
+                }
+                return maker.program.matmul(src, matrix, added, "result");
+            }};
+}
+
+OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
+    return {"rms_norm " + std::to_string(width) + "/" + std::to_string(group) + (has_delta ? " residual" : ""), kFloatLimit, PONDER_TYPE_F32,
+            [=](CaseMaker& maker, Rows& expected) {
+                Rows x, delta;
+                std::vector<double> weight;
+                const OperandId src = maker.input(width, x);
+                const OperandId added = has_delta ? maker.input(width, delta) : kNoOperand;
+                const OperandId w = maker.vector(group, weight, 1.0f);
+                for (size_t r = 0; r < x.size(); r++) {
+                    for (size_t i = 0; has_delta && i < x[r].size(); i++) x[r][i] += delta[r][i];
+                    expected.push_back(normalised(x[r], weight, 1e-6));
+                }
+                if (group != width) {
+                    maker.program.rms_norm_heads(src, w, 1e-6f);
+                    return src;
+                }
+                return maker.program.rms_norm(src, w, 1e-6f, added);
+            }};
+}
+
+OpCase rope_case(int n_heads, int head_dim, int n_rot, ponder_rope_style style) {
+    return {std::string("rope ") + (style == PONDER_ROPE_ADJACENT ? "adjacent " : "halves ") + std::to_string(head_dim) + "/" + std::to_string(n_rot),
+            kFunctionLimit, PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
+                constexpr float kMagnitude = 1.25f;
+                Rows x;
+                std::vector<double> frequencies;
+                const OperandId src = maker.input(int64_t{n_heads} * head_dim, x);
+                const OperandId table = maker.vector(n_rot / 2, frequencies, 0.5f);
+                for (size_t r = 0; r < x.size(); r++) {
+                    std::vector<double> y = x[r];
+                    for (int pair = 0; pair < n_heads * n_rot / 2; pair++) {
+                        const int head = pair / (n_rot / 2), i = pair % (n_rot / 2);
+                        const auto a = static_cast<size_t>(head * head_dim + (style == PONDER_ROPE_ADJACENT ? 2 * i : i));
+                        const size_t b = a + (style == PONDER_ROPE_ADJACENT ? 1 : static_cast<size_t>(n_rot / 2));
+                        const double angle = frequencies[static_cast<size_t>(i)] * maker.batch.positions[r];
+                        y[a] = kMagnitude * (x[r][a] * std::cos(angle) - x[r][b] * std::sin(angle));
+                        y[b] = kMagnitude * (x[r][a] * std::sin(angle) + x[r][b] * std::cos(angle));
+                    }
+                    expected.push_back(y);
+                }
+                maker.program.rope(src, table, {n_heads, head_dim, n_rot, style, kMagnitude});
+                return src;
+            }};
+}
+
+OpCase swiglu_case(int64_t width) {
+    return {"swiglu " + std::to_string(width), kFunctionLimit, PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
+                Rows gate, up;
+                const OperandId a = maker.input(width, gate), b = maker.input(width, up);
+                for (size_t r = 0; r < gate.size(); r++) {
+                    expected.emplace_back();
+                    for (size_t i = 0; i < gate[r].size(); i++) expected.back().push_back(gate[r][i] / (1.0 + std::exp(-gate[r][i])) * up[r][i]);
+                }
+                return maker.program.swiglu(a, b);
+            }};
+}
+
+OpCase add_case(int64_t width) {
+    return {"add " + std::to_string(width), kFloatLimit, PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
+                Rows x, delta;
+                const OperandId a = maker.input(width, x), b = maker.input(width, delta);
+                for (size_t r = 0; r < x.size(); r++) {
+                    expected.push_back(x[r]);
+                    for (size_t i = 0; i < x[r].size(); i++) expected.back()[i] += delta[r][i];
+                }
+                maker.program.add(a, b);
+                return a;
+            }};
+}
+
+// softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself.
+std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim, int64_t v_dim, double scale) {
+    std::vector<double> weights, result(static_cast<size_t>(v_dim), 0.0);
+    std::vector<size_t> visible;
+    for (size_t t = 0; t < k.size(); t++) {
+        if (batch.sequences[t] != batch.sequences[row] || batch.positions[t] > batch.positions[row]) continue;
+        double dot = 0.0;
+        for (int64_t i = 0; i < k_dim; i++) dot += q[i] * k[t][static_cast<size_t>(kv_head * k_dim + i)];
+        visible.push_back(t);
+        weights.push_back(scale * dot);
+    }
+    const double top = *std::max_element(weights.begin(), weights.end());
+    double sum = 0.0;
+    for (double& w : weights) sum += w = std::exp(w - top);
+    for (size_t n = 0; n < visible.size(); n++) {
+        for (int64_t i = 0; i < v_dim; i++) result[static_cast<size_t>(i)] += weights[n] / sum * v[visible[n]][static_cast<size_t>(kv_head * v_dim + i)];
+    }
+    return result;
+}
+
+OpCase attention_case(int n_heads, int n_kv_heads, int k_dim, int v_dim, int32_t kv_type, double limit) {
+    return {"attention " + std::to_string(n_heads) + "/" + std::to_string(n_kv_heads) + " " + std::to_string(k_dim) + "," + std::to_string(v_dim) + " " +
+                find_quant_type(kv_type)->name,
+            limit, kv_type, [=](CaseMaker& maker, Rows& expected) {
+                Rows q, k, v;
+                const OperandId q_id = maker.input(int64_t{n_heads} * k_dim, q);
+                const OperandId k_id = maker.input(int64_t{n_kv_heads} * k_dim, k), v_id = maker.input(int64_t{n_kv_heads} * v_dim, v);
+                const double scale = 1.0 / std::sqrt(k_dim);
+                for (size_t r = 0; r < q.size(); r++) {
+                    expected.emplace_back();
+                    for (int h = 0; h < n_heads; h++) {
+                        const auto head = attend(maker.batch, r, q[r].data() + h * k_dim, k, v, h / (n_heads / n_kv_heads), k_dim, v_dim, scale);
+                        expected.back().insert(expected.back().end(), head.begin(), head.end());
+                    }
+                }
+                const auto kv = maker.program.kv().add_layer(int64_t{n_kv_heads} * k_dim, int64_t{n_kv_heads} * v_dim);
+                maker.program.kv_write(k_id, v_id, *kv);
+                return maker.program.attention(q_id, {*kv, n_heads, n_kv_heads, k_dim, v_dim, static_cast<float>(scale)});
+            }};
+}
+
+}  // namespace
+
+OperandId CaseMaker::input(int64_t width, Rows& values) {
+    Rows table;
+    const OperandId weight = matrix(PONDER_TYPE_F32, width, 64, table);
+    for (const int32_t token : batch.tokens) values.push_back(table[static_cast<size_t>(token)]);
+    return program.embed(weight);
+}
+
+OperandId CaseMaker::matrix(int32_t type_id, int64_t n_in, int64_t n_out, Rows& values) {
+    const QuantType& type = *find_quant_type(type_id);
+    const size_t n_blocks = static_cast<size_t>(n_in * n_out / type.block_len);
+    bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
+    std::vector<std::byte>& bytes = *bytes_.back();
+    std::normal_distribution<float> normal;
+    std::vector<float> block(type.block_len);
+    for (size_t b = 0; b < n_blocks; b++) {
+        std::byte* at = bytes.data() + b * type.block_bytes;
+        if (type.encode != nullptr) {
+            for (float& v : block) v = normal(random_);
+            type.encode(block.data(), at, 1, nullptr);
+            continue;
+        }
+        // Types that cannot be made: random bytes that mean moderate numbers.
+        const auto is_moderate = [](float v) { return std::isfinite(v) && std::fabs(v) < 1e4f; };
+        do {
+            for (uint32_t i = 0; i < type.block_bytes; i++) at[i] = static_cast<std::byte>(random_());
+            type.decode(at, block.data(), 1);
+        } while (!std::all_of(block.begin(), block.end(), is_moderate));
+    }
+    values = decode_rows(type, bytes, n_in, n_out);
+    const int64_t dims[] = {n_in, n_out};
+    return program.add_weight("matrix", type_id, dims, bytes);
+}
+
+OperandId CaseMaker::vector(int64_t length, std::vector<double>& values, float offset) {
+    std::normal_distribution<float> normal(offset, 0.25f);
+    std::vector<float> floats(static_cast<size_t>(length));
+    for (float& v : floats) v = normal(random_);
+    values.assign(floats.begin(), floats.end());
+    return program.add_constant("vector", floats);
+}
+
+Batch make_batch(int n_rows) {
+    Batch batch;
+    const int first = n_rows - n_rows / 3;
+    for (int r = 0; r < n_rows; r++) {
+        batch.tokens.push_back((r * 7 + 3) % 64);
+        batch.sequences.push_back(r < first ? 0 : 1);
+        batch.positions.push_back(r < first ? r : r - first);
+    }
+    batch.lengths = {first, n_rows - first};
+    return batch;
+}
+
+std::vector<OpCase> op_cases() {
+    std::vector<OpCase> cases;
+    for (const QuantType& type : quant_types()) {
+        if (type.decode == nullptr) continue;
+        cases.push_back(embed_case(type));
+        cases.push_back(matmul_case(type, 1, 33, true));
+        cases.push_back(matmul_case(type, 3, 1, false));
+    }
+    cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_F32), 257, 65, false));
+    for (const auto& [width, group] : {std::pair{1, 1}, {33, 33}, {256, 256}, {96, 32}}) cases.push_back(rms_norm_case(width, group, false));
+    cases.push_back(rms_norm_case(65, 65, true));
+    for (const auto style : {PONDER_ROPE_ADJACENT, PONDER_ROPE_HALVES}) {
+        cases.push_back(rope_case(3, 16, 16, style));
+        cases.push_back(rope_case(1, 10, 6, style));
+    }
+    for (const int64_t width : {1, 33, 256}) {
+        cases.push_back(swiglu_case(width));
+        cases.push_back(add_case(width));
+    }
+    cases.push_back(attention_case(1, 1, 1, 1, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(4, 2, 16, 16, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(6, 1, 33, 17, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(4, 2, 32, 64, PONDER_TYPE_F16, kCacheF16Limit));
+    cases.push_back(attention_case(4, 2, 16, 48, PONDER_TYPE_Q8_0, kCacheQ8Limit));
+    return cases;
+}
+
+}  // namespace ponder_test

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of operator cases: each builds a small program around one operator and says, in double precision, what must come out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "op/program.hpp"
+
+namespace ponder_test {
+
+using Rows = std::vector<std::vector<double>>;  // [n_rows][width]
+
+// Rows of a batch: two sequences of unequal length, so that positions and pages differ.
+struct Batch {
+    std::vector<int32_t> tokens, positions, sequences;
+    std::vector<int32_t> lengths;  // [n_sequences]
+};
+
+// Makes operands whose values the case knows. Weight bytes live as long as the maker.
+class CaseMaker {
+  public:
+    CaseMaker(ponder::ProgramBuilder& target, const Batch& rows, uint32_t seed) : program(target), batch(rows), random_(seed) {}
+
+    // An activation [n_rows, width] of known values, made by an embed from a table of its own.
+    ponder::OperandId input(int64_t width, Rows& values);
+    // A matrix [n_out, n_in] of a stored type; `values` are its rows, decoded.
+    ponder::OperandId matrix(int32_t type, int64_t n_in, int64_t n_out, Rows& values);
+    ponder::OperandId vector(int64_t length, std::vector<double>& values, float offset = 0.0f);
+
+    ponder::ProgramBuilder& program;
+    const Batch& batch;
+
+  private:
+    std::mt19937 random_;
+    std::vector<std::unique_ptr<std::vector<std::byte>>> bytes_;
+};
+
+struct OpCase {
+    std::string name;
+    double limit;  // normalised mean squared error; the reason stands where the case is made
+    int32_t kv_type = PONDER_TYPE_F32;
+    // Adds the operator and sets what its result must be; returns the result.
+    std::function<ponder::OperandId(CaseMaker& maker, Rows& expected)> build;
+};
+
+Batch make_batch(int n_rows);
+std::vector<OpCase> op_cases();
+
+}  // namespace ponder_test

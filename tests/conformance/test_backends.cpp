@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every operator case on every usable device of this build, against the double-precision expectation.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <memory>
+
+#include "device/device.hpp"
+#include "op_cases.hpp"
+#include "runtime/kv_cache.hpp"
+
+using namespace ponder;
+using namespace ponder_test;
+
+namespace {
+
+double normalised_error(const std::vector<float>& got, const Rows& expected) {
+    double error = 0.0, power = 0.0;
+    size_t i = 0;
+    for (const auto& row : expected) {
+        for (const double v : row) {
+            const double difference = double{got[i++]} - v;
+            error += difference * difference;
+            power += v * v;
+        }
+    }
+    return power > 0.0 ? error / power : error;
+}
+
+// The rows that a case's program computes on a device: its result through an identity matrix, which is exact in float32.
+Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const Batch& batch, Rows& expected) {
+    ProgramBuilder builder;
+    builder.kv().type = c.kv_type;
+    CaseMaker maker(builder, batch, 1234);
+    const OperandId result = c.build(maker, expected);
+    const int64_t width = builder.width(result);
+    std::vector<float> identity(static_cast<size_t>(width * width), 0.0f);
+    for (int64_t i = 0; i < width; i++) identity[static_cast<size_t>(i * width + i)] = 1.0f;
+    const int64_t dims[] = {width, width};
+    builder.logits(builder.gather_rows(result), builder.add_weight("identity", PONDER_TYPE_F32, dims, std::as_bytes(std::span(identity))), kNoOperand);
+    auto program = std::move(builder).finish();
+    if (!program) return program.error();
+
+    std::vector<Buffer> buffers;
+    for (ponder_operand& operand : program->operands()) {
+        if (operand.role != PONDER_OPERAND_WEIGHT) continue;
+        auto buffer = device.place(operand.host_data, operand.n_bytes);
+        if (!buffer) return buffer.error();
+        buffers.push_back(std::move(*buffer));
+        operand.buffer = buffers.back().get();
+    }
+    if (auto supported = device.check_support(program->view()); !supported) return supported.error();
+    const auto n_rows = static_cast<int32_t>(batch.tokens.size());
+    auto plan = device.prepare(program->view(), n_rows, n_rows);
+    if (!plan) return plan.error();
+
+    MemoryBudget budget(0);
+    const auto pool = std::make_shared<KvPool>(device, budget, std::max<uint64_t>(1, program->view().kv_page_bytes), program->view().kv_page_tokens);
+    std::vector<std::unique_ptr<KvSequence>> sequences;
+    std::vector<ponder_kv_sequence> kv;
+    for (const int32_t length : batch.lengths) {
+        sequences.push_back(std::make_unique<KvSequence>(pool));
+        if (auto grown = sequences.back()->extend(length); !grown) return grown.error();
+        kv.push_back({sequences.back()->pages().data(), static_cast<int32_t>(sequences.back()->pages().size())});
+    }
+    std::vector<ponder_buffer*> arenas;
+    pool->list_arenas(arenas);
+    std::vector<int32_t> output_rows;
+    for (int32_t r = 0; r < n_rows; r++) output_rows.push_back(r);
+    std::vector<float> got(static_cast<size_t>(n_rows * width), NAN);
+    const ponder_run run{.struct_size = sizeof run,
+                         .n_rows = n_rows,
+                         .tokens = batch.tokens.data(),
+                         .positions = batch.positions.data(),
+                         .sequences = batch.sequences.data(),
+                         .kv = kv.data(),
+                         .n_sequences = static_cast<int32_t>(kv.size()),
+                         .n_outputs = n_rows,
+                         .output_rows = output_rows.data(),
+                         .logits = got.data(),
+                         .arenas = arenas.data(),
+                         .n_arenas = static_cast<int32_t>(arenas.size()),
+                         .pages_per_arena = pool->pages_per_arena()};
+    if (auto done = plan->run(run); !done) return done.error();
+    return got;
+}
+
+}  // namespace
+
+TEST_CASE("conformance: every operator on every device") {
+    int n_run = 0;
+    for (int32_t index = 0; index < device_count(); index++) {
+        const auto slot = find_device(index);
+        REQUIRE(slot);
+        auto device = Device::open(*slot, 2);
+        if (!device) {
+            MESSAGE("skipped: device " << index << " of " << slot->backend->name << ": " << device.error().message);
+            continue;
+        }
+        for (const OpCase& c : op_cases()) {
+            for (const int n_rows : {1, 2, 3, 5, 47}) {
+                CAPTURE(slot->backend->name);
+                CAPTURE(c.name);
+                CAPTURE(n_rows);
+                Rows expected;
+                const auto got = run_case(**device, c, make_batch(n_rows), expected);
+                REQUIRE_MESSAGE(got, (got ? "" : got.error().message));
+                const double error = normalised_error(*got, expected);
+                CHECK(error <= c.limit);
+                n_run++;
+            }
+        }
+    }
+    MESSAGE(n_run << " runs");
+    CHECK(n_run > 0);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logits of tiny models against an independent implementation's, for every dense architecture and many stored types.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/mapped_file.hpp"
+#include "format/json.hpp"
+#include "npy.hpp"
+#include "runtime/session.hpp"
+#include "test_data.hpp"
+
+namespace {
+
+using namespace ponder;
+
+struct Case {
+    std::string model, logits;
+};
+
+struct Index {
+    std::vector<int32_t> tokens;
+    std::vector<Case> cases;
+};
+
+// Models of architectures that are not built yet are named here, so that none is left out in silence.
+bool is_pending(const std::string& model) { return model == "g-r1.gguf" || model == "g-v2lite.gguf"; }
+
+Index read_index() {
+    const auto text = read_file(ponder_test::data_path("golden/index.json"), 1 << 20);
+    REQUIRE(text);
+    const auto json = parse_json(*text);
+    REQUIRE(json);
+    Index index;
+    for (const auto& token : (*json)["tokens"]) index.tokens.push_back(token.get<int32_t>());
+    for (const auto& row : (*json)["models"]) {
+        if (!is_pending(row["model"])) index.cases.push_back({row["model"], row["logits"]});
+    }
+    return index;
+}
+
+// Logits of all tokens, evaluated in chunks of `chunk`.
+std::vector<float> evaluate(const std::string& path, const std::vector<int32_t>& tokens, size_t chunk, int n_threads, int32_t kv_type = PONDER_TYPE_F32) {
+    auto model = Model::open(path, {.n_threads = n_threads});
+    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+    auto session = Session::create(*model, {.kv_type = kv_type});
+    REQUIRE_MESSAGE(session, (session ? "" : session.error().message));
+    const auto n_vocab = static_cast<size_t>((*model)->hyper_parameters().n_vocab);
+    std::vector<float> logits(tokens.size() * n_vocab);
+    for (size_t i = 0; i < tokens.size(); i += chunk) {
+        const size_t n = std::min(chunk, tokens.size() - i);
+        REQUIRE((*session)->evaluate(std::span(tokens).subspan(i, n), logits.data() + i * n_vocab, n, {}));
+    }
+    return logits;
+}
+
+float max_difference(const std::vector<float>& a, const std::vector<float>& b) {
+    REQUIRE(a.size() == b.size());
+    float worst = 0.0f;
+    for (size_t i = 0; i < a.size(); i++) worst = std::max(worst, std::isfinite(a[i]) ? std::fabs(a[i] - b[i]) : INFINITY);
+    return worst;
+}
+
+}  // namespace
+
+TEST_CASE("golden: logits of dense models within 2e-4 of an independent implementation") {
+    if (!ponder_test::has_data("golden/index.json")) return;
+    const Index index = read_index();
+    REQUIRE(index.cases.size() >= 20);
+    for (const Case& c : index.cases) {
+        CAPTURE(c.model);
+        const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
+        REQUIRE(expected);
+        const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
+        const float worst = max_difference(logits, expected->data);
+        MESSAGE(c.model << ": largest difference " << worst);
+        CHECK(worst <= 2e-4f);
+    }
+}
+
+TEST_CASE("golden: chunks, single tokens and thread counts give the same bits") {
+    if (!ponder_test::has_data("golden/index.json")) return;
+    const Index index = read_index();
+    for (const char* name : {"g-llama3.gguf", "g-qwen2.gguf", "g-qwen3.gguf", "g-quant-Q4_K_M.gguf"}) {
+        CAPTURE(name);
+        const std::string path = ponder_test::data_path(std::string("golden/models/") + name);
+        const auto whole = evaluate(path, index.tokens, index.tokens.size(), 2);
+        for (const size_t chunk : {size_t{1}, size_t{3}, size_t{7}, size_t{33}}) {
+            const auto parts = evaluate(path, index.tokens, chunk, chunk == 3 ? 1 : 4);
+            CHECK(std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)) == 0);
+        }
+    }
+}
+
+TEST_CASE("golden: f16 and q8_0 caches stay near the f32 cache") {
+    if (!ponder_test::has_data("golden/index.json")) return;
+    const Index index = read_index();
+    const std::string path = ponder_test::data_path("golden/models/g-qwen2.gguf");
+    const auto exact = evaluate(path, index.tokens, index.tokens.size(), 2);
+    float largest = 0.0f;
+    for (const float v : exact) largest = std::max(largest, std::fabs(v));
+    // Half has 11 significant bits, q8_0 about 7: errors of values and scores, relative to the largest logit.
+    const float f16 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_F16));
+    const float q8 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_Q8_0));
+    MESSAGE("f16 " << f16 << ", q8_0 " << q8 << ", largest logit " << largest);
+    CHECK(f16 > 0.0f);
+    CHECK(f16 < largest * 0x1p-9f);
+    CHECK(q8 < largest * 0x1p-4f);
+}
