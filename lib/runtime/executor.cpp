@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cuts work into runs of at most kMaxRows rows and hands them to the compiled plan, one caller at a time.
+#include "runtime/executor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace ponder {
+
+Result<std::unique_ptr<Executor>> Executor::create(const Device& device, MemoryBudget& budget, Program program) {
+    if (auto supported = device.check_support(program.view()); !supported) return supported.error();
+    std::unique_ptr<Executor> executor(new Executor(budget, std::move(program)));
+    const ponder_program& view = executor->program_.view();
+    const uint64_t scratch = device.backend().scratch_bytes(&view, kMaxRows, kMaxRows);
+    if (auto taken = budget.take(scratch, "scratch memory"); !taken) return taken.error();
+    executor->scratch_bytes_ = scratch;
+    auto plan = device.prepare(view, kMaxRows, kMaxRows);
+    if (!plan) return plan.error();
+    executor->plan_ = std::move(*plan);
+    executor->kv_pool_ = std::make_shared<KvPool>(device, budget, view.kv_page_bytes, view.kv_page_tokens);
+    return executor;
+}
+
+Executor::~Executor() { budget_.give_back(scratch_bytes_); }
+
+Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl& control) {
+    std::vector<int64_t> starts;  // [items], each sequence's length before
+    std::vector<Row> rows;
+    for (size_t i = 0; i < items.size(); i++) {
+        starts.push_back(items[i].sequence->n_tokens());
+        for (size_t t = 0; t < items[i].tokens.size(); t++) rows.push_back({i, t});
+    }
+    const auto undo = [&](Error error) -> Result<void> {
+        for (size_t i = 0; i < items.size(); i++) items[i].sequence->truncate(starts[i]);
+        return error;
+    };
+    for (size_t done = 0; done < rows.size();) {
+        const size_t n = std::min<size_t>(kMaxRows, rows.size() - done);
+        control.set_fraction(static_cast<double>(done) / static_cast<double>(rows.size()));
+        if (auto run = run_rows(items, starts, std::span(rows).subspan(done, n), control); !run) return undo(run.error());
+        done += n;
+    }
+    return {};
+}
+
+Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows, WorkControl& control) {
+    std::unique_lock turn(turn_mutex_);
+    while (is_running_) {
+        if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "cancelled while another session was running");
+        turn_free_.wait_for(turn, std::chrono::milliseconds(5));
+    }
+    is_running_ = true;
+    turn.unlock();
+    struct TurnEnd {
+        Executor& executor;
+        ~TurnEnd() {
+            {
+                const std::lock_guard lock(executor.turn_mutex_);
+                executor.is_running_ = false;
+            }
+            executor.turn_free_.notify_one();
+        }
+    } const turn_end{*this};
+
+    const size_t n_vocab = static_cast<size_t>(program_.view().n_vocab);
+    tokens_.clear(), positions_.clear(), sequences_.clear(), output_rows_.clear();
+    for (size_t r = 0; r < rows.size(); r++) {
+        const EvaluateItem& item = items[rows[r].item];
+        if (auto grown = item.sequence->extend(1); !grown) return grown.error();
+        tokens_.push_back(item.tokens[rows[r].index]);
+        positions_.push_back(static_cast<int32_t>(starts[rows[r].item] + static_cast<int64_t>(rows[r].index)));
+        sequences_.push_back(static_cast<int32_t>(rows[r].item));
+        if (rows[r].index + item.n_rows >= item.tokens.size()) output_rows_.push_back(static_cast<int32_t>(r));
+    }
+    kv_.clear();
+    for (const EvaluateItem& item : items) kv_.push_back({item.sequence->pages().data(), static_cast<int32_t>(item.sequence->pages().size())});
+    kv_pool_->list_arenas(arenas_);
+    // Logits of one session go straight to the caller; those of several pass through a buffer.
+    const auto destination = [&](int32_t r) {
+        const EvaluateItem& item = items[rows[static_cast<size_t>(r)].item];
+        return item.logits + (rows[static_cast<size_t>(r)].index + item.n_rows - item.tokens.size()) * n_vocab;
+    };
+    const auto item_of = [&](int32_t r) { return rows[static_cast<size_t>(r)].item; };
+    const bool is_direct = output_rows_.empty() || item_of(output_rows_.front()) == item_of(output_rows_.back());
+    if (!is_direct) logits_.resize(output_rows_.size() * n_vocab);
+    float* logits = !is_direct ? logits_.data() : output_rows_.empty() ? nullptr : destination(output_rows_.front());
+
+    const ponder_run run{.struct_size = sizeof(ponder_run),
+                         .n_rows = static_cast<int32_t>(rows.size()),
+                         .tokens = tokens_.data(),
+                         .positions = positions_.data(),
+                         .sequences = sequences_.data(),
+                         .kv = kv_.data(),
+                         .n_sequences = static_cast<int32_t>(kv_.size()),
+                         .n_outputs = static_cast<int32_t>(output_rows_.size()),
+                         .output_rows = output_rows_.data(),
+                         .logits = logits,
+                         .arenas = arenas_.data(),
+                         .n_arenas = static_cast<int32_t>(arenas_.size()),
+                         .pages_per_arena = kv_pool_->pages_per_arena(),
+                         .should_stop = [](void* user_data) -> int32_t { return static_cast<WorkControl*>(user_data)->should_stop(); },
+                         .user_data = &control};
+    if (auto done = plan_.run(run); !done || is_direct) return done;
+    for (size_t o = 0; o < output_rows_.size(); o++) {
+        std::memcpy(destination(output_rows_[o]), logits_.data() + o * n_vocab, n_vocab * sizeof(float));
+    }
+    return {};
+}
+
+}  // namespace ponder

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Page allocation in arenas, reference counts, copy on write.
+#include "runtime/kv_cache.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ponder {
+
+namespace {
+
+constexpr uint64_t kArenaBytes = 1u << 20;
+constexpr uint64_t kMaxPagesPerArena = 1'024;
+
+}  // namespace
+
+uint64_t KvPool::pages_in_arena(uint64_t page_bytes) { return std::clamp<uint64_t>(kArenaBytes / std::max<uint64_t>(1, page_bytes), 1, kMaxPagesPerArena); }
+
+KvPool::KvPool(const Device& device, MemoryBudget& budget, uint64_t page_bytes, int32_t page_tokens)
+    : device_(device), budget_(budget), page_bytes_(page_bytes), page_tokens_(page_tokens),
+      pages_per_arena_(static_cast<int32_t>(pages_in_arena(page_bytes))) {}
+
+KvPool::~KvPool() { budget_.give_back(arenas_.size() * static_cast<uint64_t>(pages_per_arena_) * page_bytes_); }
+
+Result<int32_t> KvPool::take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) {
+        const uint64_t n_bytes = static_cast<uint64_t>(pages_per_arena_) * page_bytes_;
+        if (auto taken = budget_.take(n_bytes, "the key-value cache"); !taken) return taken.error();
+        auto arena = device_.allocate(n_bytes);
+        if (!arena) {
+            budget_.give_back(n_bytes);
+            return arena.error();
+        }
+        const auto first = static_cast<int32_t>(references_.size());
+        arenas_.reserve(arenas_.size() + 1);
+        references_.resize(references_.size() + static_cast<size_t>(pages_per_arena_), 0);
+        free_.reserve(references_.size());
+        arenas_.push_back(std::move(*arena));
+        for (int32_t i = pages_per_arena_ - 1; i >= 0; i--) free_.push_back(first + i);
+    }
+    const int32_t page = free_.back();
+    free_.pop_back();
+    references_[static_cast<size_t>(page)] = 1;
+    return page;
+}
+
+void KvPool::add_reference(int32_t page) {
+    const std::lock_guard lock(mutex_);
+    references_[static_cast<size_t>(page)]++;
+}
+
+void KvPool::release(int32_t page) {
+    const std::lock_guard lock(mutex_);
+    if (--references_[static_cast<size_t>(page)] == 0) free_.push_back(page);
+}
+
+bool KvPool::is_shared(int32_t page) const {
+    const std::lock_guard lock(mutex_);
+    return references_[static_cast<size_t>(page)] > 1;
+}
+
+Result<void> KvPool::copy(int32_t dst, int32_t src) const {
+    const auto offset = [this](int32_t page) { return static_cast<uint64_t>(page % pages_per_arena_) * page_bytes_; };
+    const std::lock_guard lock(mutex_);
+    const Buffer& to = arenas_[static_cast<size_t>(dst / pages_per_arena_)];
+    const Buffer& from = arenas_[static_cast<size_t>(src / pages_per_arena_)];
+    return device_.copy(to, offset(dst), from, offset(src), page_bytes_);
+}
+
+void KvPool::list_arenas(std::vector<ponder_buffer*>& out) const {
+    const std::lock_guard lock(mutex_);
+    out.clear();
+    for (const Buffer& arena : arenas_) out.push_back(arena.get());
+}
+
+std::unique_ptr<KvSequence> KvSequence::fork() const {
+    auto copy = std::make_unique<KvSequence>(pool_);
+    copy->pages_ = pages_;
+    copy->n_tokens_ = n_tokens_;
+    for (const int32_t page : pages_) pool_->add_reference(page);
+    return copy;
+}
+
+Result<void> KvSequence::make_last_page_own() {
+    if (n_tokens_ % pool_->page_tokens() == 0 || !pool_->is_shared(pages_.back())) return {};
+    const auto page = pool_->take();
+    if (!page) return page.error();
+    if (auto copied = pool_->copy(*page, pages_.back()); !copied) {
+        pool_->release(*page);
+        return copied.error();
+    }
+    pool_->release(std::exchange(pages_.back(), *page));
+    return {};
+}
+
+Result<void> KvSequence::extend(int64_t n) {
+    if (auto own = make_last_page_own(); !own) return own.error();
+    const auto needed = static_cast<size_t>((n_tokens_ + n + pool_->page_tokens() - 1) / pool_->page_tokens());
+    const size_t before = pages_.size();
+    pages_.reserve(needed);
+    while (pages_.size() < needed) {
+        const auto page = pool_->take();
+        if (!page) {
+            for (; pages_.size() > before; pages_.pop_back()) pool_->release(pages_.back());
+            return page.error();
+        }
+        pages_.push_back(*page);
+    }
+    n_tokens_ += n;
+    return {};
+}
+
+void KvSequence::truncate(int64_t n_keep) {
+    n_tokens_ = std::min(n_tokens_, n_keep);
+    const auto needed = static_cast<size_t>((n_tokens_ + pool_->page_tokens() - 1) / pool_->page_tokens());
+    for (; pages_.size() > needed; pages_.pop_back()) pool_->release(pages_.back());
+}
+
+}  // namespace ponder

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts the bytes that a model, its caches and its scratch take, and keeps them under the caller's cap.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/result.hpp"
+
+namespace ponder {
+
+class MemoryBudget {
+  public:
+    // cap 0: no cap.
+    explicit MemoryBudget(uint64_t cap) : cap_(cap) {}
+
+    // Any thread. Errors: MEMORY_CAP, naming what would have been taken.
+    Result<void> take(uint64_t n_bytes, const char* what) {
+        const uint64_t before = used_.fetch_add(n_bytes, std::memory_order_relaxed);
+        if (cap_ == 0 || before + n_bytes <= cap_) return {};
+        used_.fetch_sub(n_bytes, std::memory_order_relaxed);
+        return make_error(PONDER_STATUS_MEMORY_CAP, "%s needs %llu bytes beside %llu in use; the memory cap is %llu", what,
+                          static_cast<unsigned long long>(n_bytes), static_cast<unsigned long long>(before), static_cast<unsigned long long>(cap_));
+    }
+    void give_back(uint64_t n_bytes) { used_.fetch_sub(n_bytes, std::memory_order_relaxed); }
+
+    uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+
+  private:
+    const uint64_t cap_;
+    std::atomic<uint64_t> used_{0};
+};
+
+}  // namespace ponder

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model: an open file, its text side and its graph on a device. Immutable once open; shared by sessions, which keep it alive.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "device/device.hpp"
+#include "format/model_file.hpp"
+#include "model/architecture.hpp"
+#include "runtime/executor.hpp"
+#include "runtime/memory_budget.hpp"
+#include "runtime/sampler.hpp"
+#include "runtime/text_side.hpp"
+
+namespace ponder {
+
+struct ModelOptions {
+    DeviceRequest device;
+    int32_t n_threads = 0;
+    uint64_t memory_cap = 0;
+    ProgressCallback progress;
+};
+
+// Sampling values that a file recommends (general.sampling.*), with the library's defaults where it is silent.
+SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template);
+
+class Model {
+  public:
+    // Errors: see ponder_model_open.
+    static Result<std::shared_ptr<Model>> open(const std::string& path, const ModelOptions& options);
+
+    const HyperParameters& hyper_parameters() const { return hyper_parameters_; }
+    const std::shared_ptr<const TextSide>& text() const { return text_; }
+    const Device& device() const { return *device_; }
+    const ponder_model_info& info() const { return info_; }
+    const SamplerParams& sampling_defaults() const { return sampling_defaults_; }
+
+    // The program compiled for a cache type; made at its first use, then shared. Errors: UNSUPPORTED, MEMORY_CAP, OUT_OF_MEMORY.
+    Result<Executor*> executor(int32_t kv_type);
+
+  private:
+    explicit Model(uint64_t memory_cap) : budget_(memory_cap) {}
+    Result<void> place_weights();
+    Result<Program> build_program(int32_t kv_type);
+    void describe(const Program& program);
+
+    ModelFile file_;
+    std::string path_;
+    std::shared_ptr<const TextSide> text_;
+    HyperParameters hyper_parameters_;
+    SamplerParams sampling_defaults_;
+    MemoryBudget budget_;
+    std::unique_ptr<Device> device_;
+    std::vector<Buffer> file_buffers_;      // one a mapped file
+    std::vector<Buffer> constant_buffers_;  // tables of the programs
+    ponder_model_info info_{};
+    std::mutex executors_mutex_;
+    std::map<int32_t, std::unique_ptr<Executor>> executors_;  // by cache type; their programs point into file_
+};
+
+}  // namespace ponder

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Adds up weights, cache, scratch and host tables without opening a device or reading a weight.
+#include "runtime/plan.hpp"
+
+#include <algorithm>
+
+#include "format/gguf_reader.hpp"
+
+namespace ponder {
+
+namespace {
+
+// Cache bytes of one session with n_tokens: whole pages in whole arenas, as KvPool takes them.
+uint64_t cache_bytes(const ponder_program& program, int64_t n_tokens) {
+    const uint64_t pages_per_arena = KvPool::pages_in_arena(program.kv_page_bytes);
+    const uint64_t n_pages = static_cast<uint64_t>((n_tokens + program.kv_page_tokens - 1) / program.kv_page_tokens);
+    return (n_pages + pages_per_arena - 1) / pages_per_arena * pages_per_arena * program.kv_page_bytes;
+}
+
+// The largest context whose cache fits `room`, in whole arenas.
+int64_t context_within(const ponder_program& program, uint64_t room, int64_t most) {
+    const uint64_t pages_per_arena = KvPool::pages_in_arena(program.kv_page_bytes);
+    const uint64_t n_arenas = room / (pages_per_arena * program.kv_page_bytes);
+    const auto tokens_per_arena = static_cast<int64_t>(pages_per_arena) * program.kv_page_tokens;
+    if (n_arenas >= static_cast<uint64_t>(most / tokens_per_arena + 1)) return most;
+    return std::min(most, static_cast<int64_t>(n_arenas) * tokens_per_arena);
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const std::string& path, const ModelOptions& options, const SessionOptions& session) {
+    auto file = read_gguf(path);
+    if (!file) return file.error();
+    auto graph = build_graph(*file, {.kv_type = session.kv_type});
+    if (!graph) return with_context(graph.error(), path);
+    auto text = TextSide::from_model(*file);
+    if (!text) return with_context(text.error(), path);
+    const auto slot = choose_device(options.device);
+    if (!slot) return slot.error();
+
+    const ponder_program& program = graph->program.view();
+    const HyperParameters& h = graph->hyper_parameters;
+    ponder_device_info device = PONDER_DEVICE_INFO_INIT;
+    slot->backend->device_describe(slot->local_index, &device, nullptr);
+
+    Plan plan;
+    plan.device = *slot;
+    plan.device_name = device.name != nullptr ? device.name : "";
+    for (const MappedFile& mapped : file->files) plan.weight_bytes += mapped.bytes().size();
+    plan.context = session.context > 0 ? session.context : std::min<int64_t>(h.context_length, Session::kDefaultContext);
+    plan.kv_bytes = cache_bytes(program, plan.context);
+    plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);
+    plan.scratch_bytes = slot->backend->scratch_bytes(&program, Executor::kMaxRows, Executor::kMaxRows);
+    plan.decode_bytes = graph->program.decode_bytes();
+    // A generation's logits and its sampler's scores and marks: three numbers a vocabulary entry.
+    plan.host_bytes = 3 * sizeof(float) * static_cast<uint64_t>(h.n_vocab);
+    if (const Tokenizer* tokenizer = (*text)->tokenizer()) plan.host_bytes += tokenizer->memory_bytes();
+
+    const uint64_t fixed = plan.total_bytes() - plan.kv_bytes;
+    plan.fits = options.memory_cap == 0 || plan.total_bytes() <= options.memory_cap;
+    plan.max_context = h.context_length;
+    if (options.memory_cap != 0) {
+        plan.max_context = options.memory_cap <= fixed ? 0 : context_within(program, options.memory_cap - fixed, h.context_length);
+    }
+    return plan;
+}
+
+}  // namespace ponder

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sampler's filters and draw, in integer weights: sums are exact and in no order, so libraries and instruction sets cannot disagree.
+#include "runtime/sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/limits.hpp"
+
+namespace ponder {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr int kWeightBits = 40;  // with vocabularies up to 2^22 the sum of all weights stays below 2^63
+constexpr size_t kMaxHeap = 1024;
+static_assert(limits::kMaxVocabulary <= int64_t{1} << 22);
+
+// 2^(-k/16) in units of 2^-31.
+constexpr uint64_t kSixteenthPowers[16] = {
+    2147483648, 2056437387, 1969251188, 1885761398, 1805811301, 1729250827, 1655936265, 1585730000,
+    1518500250, 1454120821, 1392470869, 1333434672, 1276901417, 1222764986, 1170923762, 1121280436,
+};
+
+// 2^-t in units of 2^-40, for t >= 0, to about 2^-30 of the value; integers after one float multiplication, so the same everywhere.
+uint64_t exp2_negative(double t) {
+    if (!(t < kWeightBits + 1)) return 0;
+    constexpr uint64_t kOne = uint64_t{1} << 32;
+    constexpr uint64_t kLn2 = 2977044472u;  // in units of 2^-32
+    const uint64_t fixed = static_cast<uint64_t>(t * static_cast<double>(kOne));
+    const uint64_t y = ((fixed & 0x0fffffffu) * kLn2) >> 32;  // ln 2 times what the table leaves: below 0.0434
+    // exp(-y) to the fifth order by Horner's rule, with the coefficients 1/k! in units of 2^-32.
+    uint64_t series = kOne / 24 - ((y * (kOne / 120)) >> 32);
+    series = kOne / 6 - ((y * series) >> 32);
+    series = kOne / 2 - ((y * series) >> 32);
+    series = kOne - ((y * series) >> 32);
+    series = kOne - ((y * series) >> 32);
+    const uint64_t mantissa = kSixteenthPowers[(fixed >> 28) & 15] * series;  // in units of 2^-63
+    return (mantissa >> (63 - kWeightBits)) >> (fixed >> 32);
+}
+
+// The output function of SplitMix64 (Steele, Lea, Flood 2014).
+uint64_t mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// Number `counter` of the seed's stream, scaled to [0, total).
+uint64_t random_below(uint64_t seed, uint64_t counter, uint64_t total) {
+    constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;
+    const uint64_t bits = mix(mix(seed + kGolden) + (counter + 1) * kGolden);
+    // The upper half of the 128-bit product, from 32-bit parts.
+    const uint64_t a1 = bits >> 32, a0 = bits & 0xffffffffu, b1 = total >> 32, b0 = total & 0xffffffffu;
+    const uint64_t middle = a1 * b0 + ((a0 * b0) >> 32);
+    return a1 * b1 + (middle >> 32) + ((a0 * b1 + (middle & 0xffffffffu)) >> 32);
+}
+
+// Saturates: a penalty must not turn a candidate into an infinity.
+float to_float(double x) {
+    constexpr double kMax = std::numeric_limits<float>::max();
+    return static_cast<float>(std::clamp(x, -kMax, kMax));
+}
+
+int32_t greedy(std::span<const float> scores) {
+    int32_t best = Sampler::kNoToken;
+    float best_score = kLowest;
+    for (size_t i = 0; i < scores.size(); ++i) {
+        if (scores[i] > best_score) {  // false for NaN, and for a tie with a lower id
+            best_score = scores[i];
+            best = static_cast<int32_t>(i);
+        }
+    }
+    return best;
+}
+
+}  // namespace
+
+int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated) {
+    if (logits.size() > static_cast<size_t>(limits::kMaxVocabulary)) return kNoToken;
+    scores_.resize(logits.size());
+    for (size_t i = 0; i < logits.size(); ++i) {
+        const float x = logits[i];
+        scores_[i] = x != x ? kLowest : std::min(x, std::numeric_limits<float>::max());
+    }
+    apply_penalties(recent, n_generated);
+    if (!(params_.temperature > 0.0f)) return greedy(scores_);
+    collect_candidates();
+    if (candidates_.empty()) return kNoToken;
+    cut_top_k();
+    weigh();
+    cut_top_p();
+    cut_min_p();
+    return draw(n_generated);
+}
+
+void Sampler::apply_penalties(std::span<const int32_t> recent, size_t n_generated) {
+    const auto each_once = [&](size_t n_last, auto&& penalize) {
+        marks_.resize(scores_.size());
+        if (++mark_ == 0) {
+            std::fill(marks_.begin(), marks_.end(), 0u);
+            mark_ = 1;
+        }
+        for (const int32_t id : recent.last(std::min(n_last, recent.size()))) {
+            const size_t i = static_cast<size_t>(id);  // a negative id becomes too large
+            if (i >= scores_.size() || marks_[i] == mark_ || scores_[i] == kLowest) continue;
+            marks_[i] = mark_;
+            penalize(scores_[i]);
+        }
+    };
+    // In double: the product of two floats is exact there, so a compiler that fuses it into the next operation changes nothing.
+    const double repetition = params_.repetition_penalty;
+    if (repetition > 0 && std::isfinite(repetition) && repetition != 1) {
+        each_once(kRepetitionWindow, [&](float& x) { x = to_float(x > 0 ? x / repetition : x * repetition); });
+    }
+    const double presence = params_.presence_penalty;
+    if (std::isfinite(presence) && presence != 0) {
+        each_once(n_generated, [&](float& x) { x = to_float(x - presence); });
+    }
+}
+
+void Sampler::collect_candidates() {
+    candidates_.resize(scores_.size());
+    size_t n = 0;
+    for (size_t i = 0; i < scores_.size(); ++i) {
+        candidates_[n] = {scores_[i], static_cast<int32_t>(i), 0};
+        n += scores_[i] > kLowest;
+    }
+    candidates_.resize(n);
+}
+
+void Sampler::keep_up_to(const Candidate last) {
+    std::erase_if(candidates_, [&](const Candidate& c) { return is_before(last, c); });
+}
+
+void Sampler::cut_top_k() {
+    if (params_.top_k <= 0 || static_cast<size_t>(params_.top_k) >= candidates_.size()) return;
+    const size_t k = static_cast<size_t>(params_.top_k);
+    if (k <= kMaxHeap) {  // one pass that rarely touches the heap
+        ranked_.resize(k);
+        std::partial_sort_copy(candidates_.begin(), candidates_.end(), ranked_.begin(), ranked_.end(), is_before);
+    } else {
+        ranked_ = candidates_;
+        std::nth_element(ranked_.begin(), ranked_.begin() + (params_.top_k - 1), ranked_.end(), is_before);
+    }
+    keep_up_to(ranked_[k - 1]);
+}
+
+void Sampler::weigh() {
+    constexpr double kLog2E = 1.4426950408889634;
+    double top = kLowest;
+    for (const Candidate& c : candidates_) top = std::max(top, static_cast<double>(c.score));
+    const double scale = kLog2E / static_cast<double>(params_.temperature);
+    for (Candidate& c : candidates_) c.weight = exp2_negative((top - static_cast<double>(c.score)) * scale);
+}
+
+void Sampler::cut_top_p() {
+    if (!(params_.top_p < 1.0f)) return;
+    uint64_t total = 0;
+    for (const Candidate& c : candidates_) total += c.weight;
+    const uint64_t target = static_cast<uint64_t>(std::max(0.0, static_cast<double>(params_.top_p)) * static_cast<double>(total));
+
+    // Tokens so unlikely that all of them together could not fill the tail cannot be in the nucleus: usually all but some hundreds.
+    const uint64_t negligible = (total - target) / candidates_.size();
+    ranked_.clear();
+    for (const Candidate& c : candidates_) {
+        if (c.weight >= negligible) ranked_.push_back(c);
+    }
+    // Quickselect by mass: `mass` lies before [begin, end), and the token that reaches the target lies inside it.
+    uint64_t mass = 0;
+    auto begin = ranked_.begin(), end = ranked_.end();
+    while (end - begin > 1) {
+        const auto middle = begin + (end - begin) / 2;
+        std::nth_element(begin, middle, end, is_before);
+        uint64_t upper = mass;
+        for (auto c = begin; c != middle; ++c) upper += c->weight;
+        if (upper >= target) {
+            end = middle;
+        } else {
+            mass = upper;
+            begin = middle;
+        }
+    }
+    keep_up_to(*begin);
+}
+
+void Sampler::cut_min_p() {
+    if (!(params_.min_p > 0.0f)) return;
+    const double threshold = std::min(1.0, static_cast<double>(params_.min_p)) * static_cast<double>(uint64_t{1} << kWeightBits);
+    std::erase_if(candidates_, [&](const Candidate& c) { return static_cast<double>(c.weight) < threshold; });
+}
+
+int32_t Sampler::draw(size_t n_generated) const {
+    uint64_t total = 0;
+    for (const Candidate& c : candidates_) total += c.weight;
+    uint64_t left = random_below(params_.seed, n_generated, total);
+    for (const Candidate& c : candidates_) {
+        if (left < c.weight) return c.id;
+        left -= c.weight;
+    }
+    return kNoToken;
+}
+
+}  // namespace ponder
