@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "quant/quant.hpp"
 
@@ -41,6 +42,14 @@ std::vector<double> product(const std::vector<double>& x, const Rows& weight) {
     return y;
 }
 
+double power_of_terms(const std::vector<double>& x, const Rows& weight) {
+    double power = 0.0;
+    for (const auto& row : weight) {
+        for (size_t i = 0; i < row.size(); i++) power += row[i] * x[i] * row[i] * x[i];
+    }
+    return power;
+}
+
 std::vector<double> normalised(const std::vector<double>& x, const std::vector<double>& weight, double epsilon) {
     std::vector<double> y(x.size());
     const size_t group = weight.size();
@@ -73,6 +82,7 @@ OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool 
                 const OperandId added = has_bias ? maker.vector(n_out, bias) : kNoOperand;
                 for (const auto& row : x) {
                     expected.push_back(product(row, weight));
+                    maker.power += power_of_terms(row, weight);
                     for (size_t j = 0; j < bias.size(); j++) expected.back()[j] += bias[j];
                 }
                 return maker.program.matmul(src, matrix, added, "result");
@@ -215,10 +225,14 @@ OperandId CaseMaker::matrix(int32_t type_id, int64_t n_in, int64_t n_out, Rows& 
         }
         // Types that cannot be made: random bytes that mean moderate numbers.
         const auto is_moderate = [](float v) { return std::isfinite(v) && std::fabs(v) < 1e4f; };
-        do {
+        for (int tries = 0;; tries++) {
             for (uint32_t i = 0; i < type.block_bytes; i++) at[i] = static_cast<std::byte>(random_());
+            // Of wide integers hardly any are small: then a small one, sign-extended.
+            const int64_t small = static_cast<int64_t>(random_() % 201) - 100;
+            if (tries > 64) std::memcpy(at, &small, std::min<size_t>(type.block_bytes, sizeof small));
             type.decode(at, block.data(), 1);
-        } while (!std::all_of(block.begin(), block.end(), is_moderate));
+            if (std::all_of(block.begin(), block.end(), is_moderate)) break;
+        }
     }
     values = decode_rows(type, bytes, n_in, n_out);
     const int64_t dims[] = {n_in, n_out};

@@ -34,6 +34,8 @@ class CaseMaker {
 
     ponder::ProgramBuilder& program;
     const Batch& batch;
+    // Sum of the squared terms of all results: what errors are measured against where terms cancel. 0: the results' own squares.
+    double power = 0.0;
 
   private:
     std::mt19937 random_;
@@ -42,7 +44,7 @@ class CaseMaker {
 
 struct OpCase {
     std::string name;
-    double limit;  // normalised mean squared error; the reason stands where the case is made
+    double limit;  // mean squared error over mean power; the reason stands where the case is made
     int32_t kv_type = PONDER_TYPE_F32;
     // Adds the operator and sets what its result must be; returns the result.
     std::function<ponder::OperandId(CaseMaker& maker, Rows& expected)> build;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// C ABI: plans.
+#include "capi/guard.hpp"
+#include "capi/handles.hpp"
+
+using namespace ponder::capi;  // this room's own helpers
+using ponder::make_error;
+using ponder::Result;
+
+extern "C" {
+
+PONDER_API ponder_status ponder_plan_create(const char* path, const ponder_model_params* params, const ponder_session_params* session_params, ponder_plan** out,
+                                            ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (out != nullptr) *out = nullptr;
+        if (auto given = require("path and out", path, out); !given) return given;
+        const auto model_options = to_model_options(params);
+        if (!model_options) return model_options.error();
+        const auto session_options = to_session_options(session_params);
+        if (!session_options) return session_options.error();
+        auto plan = ponder::make_plan(path, *model_options, *session_options);
+        if (!plan) return plan.error();
+        *out = new ponder_plan{std::move(*plan)};
+        return {};
+    });
+}
+
+PONDER_API void ponder_plan_destroy(ponder_plan* plan) { delete plan; }
+
+PONDER_API ponder_status ponder_plan_describe(const ponder_plan* plan, ponder_plan_info* out, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (auto given = require("plan", plan); !given) return given;
+        const ponder::Plan& p = plan->impl;
+        const ponder_plan_info info{.struct_size = sizeof info,
+                                    .n_devices = 1,
+                                    .weight_bytes = p.weight_bytes,
+                                    .kv_bytes = p.kv_bytes,
+                                    .scratch_bytes = p.scratch_bytes,
+                                    .host_bytes = p.host_bytes,
+                                    .total_bytes = p.total_bytes(),
+                                    .kv_bytes_per_token = p.kv_bytes_per_token,
+                                    .decode_bytes = p.decode_bytes,
+                                    .context = p.context,
+                                    .max_context = p.max_context,
+                                    .fits = p.fits};
+        return write_struct(info, out, "out");
+    });
+}
+
+PONDER_API ponder_status ponder_plan_describe_device(const ponder_plan* plan, int32_t i, ponder_plan_device* out, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (auto given = require("plan", plan); !given) return given;
+        if (i != 0) return make_error(PONDER_STATUS_NOT_FOUND, "device %d of the plan does not exist; there is 1", i);
+        const ponder::Plan& p = plan->impl;
+        const ponder_plan_device device{.struct_size = sizeof device,
+                                        .index = p.device.global_index,
+                                        .backend = p.device.backend->name,
+                                        .name = p.device_name.c_str(),
+                                        .weight_bytes = p.weight_bytes,
+                                        .kv_bytes = p.kv_bytes,
+                                        .scratch_bytes = p.scratch_bytes,
+                                        .total_bytes = p.weight_bytes + p.kv_bytes + p.scratch_bytes};
+        return write_struct(device, out, "out");
+    });
+}
+
+}  // extern "C"
