@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ponder perplexity`: how well the model predicts a text, and how far its predictions are from saved ones.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "command.hpp"
+#include "failure.hpp"
+#include "input.hpp"
+#include "interrupt.hpp"
+#include "json_text.hpp"
+#include "model.hpp"
+#include "npy.hpp"
+
+namespace ponder::tool {
+namespace {
+
+constexpr int64_t kDefaultWindow = 512;
+constexpr size_t kMinWindow = 4;  // two tokens of context, one scored, and the one that it predicts
+
+constexpr const char* kFooter =
+    "What is scored: the text is tokenized whole (with a BOS token first where the model adds one) and cut into windows of N tokens that "
+    "do\n"
+    "not overlap; a shorter rest is left out, and a text shorter than one window is one window. Each window is evaluated from an empty "
+    "cache,\n"
+    "its first token replaced by BOS where the model adds one. Scored are the predictions of the window's second half: those made at\n"
+    "positions N/2 to N-2 about the token that follows. Perplexity is exp of their mean negative log-likelihood, the error its standard "
+    "error.";
+
+struct Sums {
+    double nll = 0;
+    double nll_squared = 0;
+    double kld = 0;
+    double max_kld = 0;
+    int64_t n_same_top = 0;
+    int64_t n = 0;
+};
+
+double log_sum_exp(std::span<const float> row) {
+    const float largest = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (const float value : row) sum += std::exp(value - largest);
+    return static_cast<double>(largest) + std::log(sum);
+}
+
+// KL(base || other) of the two softmax distributions, in nats.
+double kl_divergence(std::span<const float> base, std::span<const float> other) {
+    const double base_norm = log_sum_exp(base);
+    const double other_norm = log_sum_exp(other);
+    double sum = 0;
+    for (size_t i = 0; i < base.size(); ++i) {
+        const double log_p = base[i] - base_norm;
+        sum += std::exp(log_p) * (log_p - (other[i] - other_norm));
+    }
+    return std::max(sum, 0.0);  // rounding may leave a tiny negative
+}
+
+size_t top(std::span<const float> row) { return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin()); }
+
+class PerplexityCommand : public Command {
+  public:
+    void add_options(CLI::App& app) override {
+        add_model_options(app, options_);
+        app.add_option("-f,--file", text_path_, "Text to score")->type_name("TEXT")->required();
+        CLI::Option* kld = app.add_option("--kld", kld_path_, "Compare with logits saved by --save-logits")->type_name("BASE.npy");
+        app.add_option("--save-logits", save_path_, "Save the scored logits: float32 [n_scored, n_vocab]")
+            ->type_name("BASE.npy")
+            ->excludes(kld);
+        app.footer(kFooter);
+    }
+
+    void run() override {
+        const std::string text = read_file(text_path_);
+        ProgressBar bar;
+        const OpenedModel model = open_model(options_, bar);
+        n_vocab_ = static_cast<size_t>(model.info.n_vocab);
+        tokenize_text(model, text);
+        const SessionHandle session = make_session(model, options_, static_cast<int32_t>(window_));
+        open_logits_files();
+
+        const size_t n_windows = tokens_.size() / window_;
+        logits_.resize(std::min(window_, logits_rows_at_once(model.info.n_vocab)) * n_vocab_);
+        const CancelOnInterrupt canceller({session.get()});
+        for (size_t i = 0; i < n_windows; ++i) {
+            bar.update("scoring", static_cast<double>(i) / static_cast<double>(n_windows));
+            score_window(session.get(), std::span(tokens_).subspan(i * window_, window_));
+        }
+        bar.clear();
+        if (save_) save_->commit();
+        print();
+    }
+
+  private:
+    void tokenize_text(const OpenedModel& model, const std::string& text) {
+        const TextHandle side(ponder_model_text(model.handle.get()));
+        ponder_text_info info = PONDER_TEXT_INFO_INIT;
+        ponder_error error;
+        check(ponder_text_describe(side.get(), &info, &error), error);
+        if (info.n_tokens == 0) fail("the model has no tokenizer");
+        tokens_ = tokenize(side.get(), text, PONDER_TOKENIZE_BOS);
+        bos_ = info.adds_bos ? info.bos_token : -1;
+        const int64_t trained = std::max<int64_t>(model.info.context_length, kMinWindow);
+        const int64_t wanted = options_.context ? *options_.context : std::min(kDefaultWindow, trained);
+        window_ = std::min(static_cast<size_t>(wanted), tokens_.size());
+        if (window_ < kMinWindow) fail("a window of %zu tokens; %zu are needed", window_, kMinWindow);
+    }
+
+    size_t first_scored() const { return window_ / 2; }
+    size_t n_scored_per_window() const { return window_ - 1 - first_scored(); }
+
+    void open_logits_files() {
+        const size_t n_scored = tokens_.size() / window_ * n_scored_per_window();
+        if (!save_path_.empty()) save_.emplace(save_path_, n_scored, n_vocab_);
+        if (kld_path_.empty()) return;
+        base_.emplace(kld_path_);
+        if (base_->n_rows() != n_scored || base_->n_columns() != n_vocab_) {
+            fail("%s: logits of shape (%zu, %zu), but this text and model give (%zu, %zu)", kld_path_.c_str(), base_->n_rows(),
+                 base_->n_columns(), n_scored, n_vocab_);
+        }
+        base_row_.resize(n_vocab_);
+    }
+
+    // `window`: [window_] tokens; its first is replaced by BOS where the model has one.
+    void score_window(ponder_session* session, std::span<int32_t> window) {
+        if (bos_ >= 0) window[0] = bos_;
+        ponder_error error;
+        check(ponder_session_rewind(session, 0, &error), error);
+        stop_if_interrupted();
+        check(ponder_session_evaluate(session, window.data(), first_scored(), nullptr, 0, &error), error);
+        const size_t n_rows_at_once = logits_.size() / n_vocab_;
+        for (size_t at = first_scored(); at + 1 < window.size();) {
+            stop_if_interrupted();
+            const size_t n = std::min(n_rows_at_once, window.size() - 1 - at);
+            check(ponder_session_evaluate(session, window.data() + at, n, logits_.data(), n, &error), error);
+            if (save_) save_->write_rows(std::span(logits_).first(n * n_vocab_));
+            for (size_t i = 0; i < n; ++i) score_row(std::span(logits_).subspan(i * n_vocab_, n_vocab_), window[at + i + 1]);
+            at += n;
+        }
+    }
+
+    void score_row(std::span<const float> row, int32_t next_token) {
+        const double nll = log_sum_exp(row) - row[static_cast<size_t>(next_token)];
+        sums_.nll += nll;
+        sums_.nll_squared += nll * nll;
+        ++sums_.n;
+        if (!base_) return;
+        base_->read_row(base_row_);
+        const double kld = kl_divergence(base_row_, row);
+        sums_.kld += kld;
+        sums_.max_kld = std::max(sums_.max_kld, kld);
+        sums_.n_same_top += top(base_row_) == top(row) ? 1 : 0;
+    }
+
+    void print() const {
+        const auto n = static_cast<double>(sums_.n);
+        const double mean = sums_.nll / n;
+        const double variance = sums_.nll_squared / n - mean * mean;
+        const double perplexity = std::exp(mean);
+        const double deviation = sums_.n > 1 && variance > 0 ? std::sqrt(variance / (n - 1)) * perplexity : 0;
+        if (options_.is_json) {
+            Json line{{"perplexity", perplexity}, {"perplexity_error", deviation}, {"tokens", sums_.n}, {"context", window_}};
+            if (base_) {
+                line["mean_kld"] = sums_.kld / n;
+                line["max_kld"] = sums_.max_kld;
+                line["same_top"] = static_cast<double>(sums_.n_same_top) / n;
+            }
+            write_out(to_json_line(line).append("\n"));
+            return;
+        }
+        print_out("perplexity: %.4f +/- %.4f (%lld tokens)\n", perplexity, deviation, static_cast<long long>(sums_.n));
+        if (base_) {
+            print_out("mean KL divergence: %.6g (largest %.6g), same most likely token: %.2f%%\n", sums_.kld / n, sums_.max_kld,
+                      100.0 * static_cast<double>(sums_.n_same_top) / n);
+        }
+    }
+
+    ModelOptions options_;
+    std::string text_path_, kld_path_, save_path_;
+    std::vector<int32_t> tokens_;
+    std::vector<float> logits_;    // [rows at once, n_vocab]
+    std::vector<float> base_row_;  // [n_vocab]
+    std::optional<NpyWriter> save_;
+    std::optional<NpyReader> base_;
+    size_t n_vocab_ = 0;
+    size_t window_ = 0;  // tokens
+    int32_t bos_ = -1;   // -1: none
+    Sums sums_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_perplexity_command() { return std::make_unique<PerplexityCommand>(); }
+
+}  // namespace ponder::tool

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ponder plan`: the memory that a model would take, before it is opened.
+#include "command.hpp"
+#include "failure.hpp"
+#include "json_text.hpp"
+#include "model.hpp"
+
+namespace ponder::tool {
+namespace {
+
+class PlanCommand : public Command {
+  public:
+    void add_options(CLI::App& app) override {
+        add_model_options(app, options_);
+        const auto store_cap = [this](const std::string& text) {
+            memory_cap_ = parse_bytes(text).value_or(0);
+            if (memory_cap_ == 0) reject_value("--memory-cap", text, "a number of bytes, such as 6GiB or 800M");
+        };
+        app.add_option_function<std::string>("--memory-cap", store_cap,
+                                             "Bytes that all may take together; suffixes K M G T (decimal), KiB MiB GiB TiB")
+            ->type_name("BYTES");
+        app.footer("A plan that does not fit is still a plan: it says so, and the exit code is 0.");
+    }
+
+    void run() override {
+        const std::string path = model_path(options_);
+        ProgressBar bar;
+        ponder_model_params params = to_model_params(options_, bar);
+        params.memory_cap = memory_cap_;
+        const ponder_session_params session_params = to_session_params(options_, 0);
+        ponder_error error;
+        ponder_plan* created = nullptr;
+        const ponder_status status = ponder_plan_create(path.c_str(), &params, &session_params, &created, &error);
+        bar.clear();
+        check(status, error);
+        const PlanHandle plan(created);
+        ponder_plan_info info = PONDER_PLAN_INFO_INIT;
+        check(ponder_plan_describe(created, &info, &error), error);
+        std::vector<ponder_plan_device> devices(static_cast<size_t>(info.n_devices), PONDER_PLAN_DEVICE_INIT);
+        for (int32_t i = 0; i < info.n_devices; ++i) {
+            check(ponder_plan_describe_device(created, i, &devices[static_cast<size_t>(i)], &error), error);
+        }
+        options_.is_json ? print_json(info, devices) : print_table(info, devices);
+    }
+
+  private:
+    void print_json(const ponder_plan_info& info, const std::vector<ponder_plan_device>& devices) const {
+        Json list = Json::array();
+        for (const ponder_plan_device& device : devices) {
+            list.push_back(Json{{"device", device.index},
+                                {"backend", device.backend},
+                                {"name", device.name},
+                                {"weight_bytes", device.weight_bytes},
+                                {"kv_bytes", device.kv_bytes},
+                                {"scratch_bytes", device.scratch_bytes},
+                                {"total_bytes", device.total_bytes}});
+        }
+        Json document{{"fits", info.fits != 0},
+                      {"context", info.context},
+                      {"max_context", info.max_context},
+                      {"weight_bytes", info.weight_bytes},
+                      {"kv_bytes", info.kv_bytes},
+                      {"scratch_bytes", info.scratch_bytes},
+                      {"host_bytes", info.host_bytes},
+                      {"total_bytes", info.total_bytes},
+                      {"kv_bytes_per_token", info.kv_bytes_per_token},
+                      {"decode_bytes", info.decode_bytes},
+                      {"devices", std::move(list)}};
+        if (memory_cap_ > 0) document["memory_cap"] = memory_cap_;
+        write_out(to_json_line(document).append("\n"));
+    }
+
+    void print_table(const ponder_plan_info& info, const std::vector<ponder_plan_device>& devices) const {
+        print_out("%-32s %12s %12s %12s %12s\n", "device", "weights", "cache", "scratch", "total");
+        for (const ponder_plan_device& device : devices) {
+            const std::string name = std::string(device.backend) + " " + one_line(device.name);
+            print_out("%-32.32s %12s %12s %12s %12s\n", name.c_str(), format_bytes(device.weight_bytes).c_str(),
+                      format_bytes(device.kv_bytes).c_str(), format_bytes(device.scratch_bytes).c_str(),
+                      format_bytes(device.total_bytes).c_str());
+        }
+        print_out("host: vocabulary and tables      %s\n", format_bytes(info.host_bytes).c_str());
+        print_out("together                         %s at a context of %lld tokens (%s a token)\n", format_bytes(info.total_bytes).c_str(),
+                  static_cast<long long>(info.context), format_bytes(info.kv_bytes_per_token).c_str());
+        if (memory_cap_ == 0) return;
+        print_out("%s the cap of %s; ", info.fits ? "fits under" : "does not fit under", format_bytes(memory_cap_).c_str());
+        if (info.max_context > 0) {
+            print_out("the largest context that fits is %lld tokens\n", static_cast<long long>(info.max_context));
+        } else {
+            print_out("no context fits\n");
+        }
+    }
+
+    ModelOptions options_;
+    uint64_t memory_cap_ = 0;  // 0: none
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_plan_command() { return std::make_unique<PlanCommand>(); }
+
+}  // namespace ponder::tool

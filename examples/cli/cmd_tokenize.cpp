@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ponder tokenize`: JSON lines of texts to JSON lines of token ids and the text that they decode to.
+#include <charconv>
+
+#include "command.hpp"
+#include "failure.hpp"
+#include "input.hpp"
+#include "interrupt.hpp"
+#include "json_text.hpp"
+#include "model.hpp"
+
+namespace ponder::tool {
+namespace {
+
+std::string detokenize(const ponder_text* text, const std::vector<int32_t>& tokens, size_t size_hint) {
+    std::string bytes(size_hint + 16, '\0');
+    ponder_error error;
+    size_t n_needed = 0;
+    ponder_status status = ponder_text_detokenize(text, tokens.data(), tokens.size(), bytes.data(), bytes.size(), &n_needed, &error);
+    if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
+        bytes.resize(n_needed);
+        status = ponder_text_detokenize(text, tokens.data(), tokens.size(), bytes.data(), bytes.size(), &n_needed, &error);
+    }
+    check(status, error);
+    bytes.resize(n_needed);
+    return bytes;
+}
+
+// {"ids":[…],"text":…}; written by hand because a long text has millions of ids.
+std::string result_line(const std::vector<int32_t>& tokens, std::string_view text) {
+    std::string line = "{\"ids\":[";
+    char digits[16];
+    for (const int32_t token : tokens) {
+        if (line.back() != '[') line += ',';
+        line.append(digits, std::to_chars(digits, digits + sizeof digits, token).ptr);
+    }
+    return line.append("],\"text\":").append(to_json_string(text)).append("}\n");
+}
+
+class TokenizeCommand : public Command {
+  public:
+    void add_options(CLI::App& app) override {
+        add_model_file_options(app, options_);
+        app.add_option("--tokenizer", tokenizer_, "Tokenizer: a tokenizer.json, instead of a model")->type_name("FILE")->excludes("-m");
+        app.add_flag("--no-special", has_no_special_, "Treat the text of special tokens as ordinary text");
+        app.footer(
+            "Reads lines {\"text\":...}, writes lines {\"ids\":[...],\"text\":...}; no BOS is added. A line that fails gives "
+            "{\"error\":...}.");
+    }
+
+    void run() override {
+        const TextHandle text = open_text(tokenizer_.empty() ? model_path(options_) : tokenizer_);
+        LineReader reader;
+        std::string line;
+        LineReader::Result result;
+        while ((result = reader.next(line)) == LineReader::Result::kLine) {
+            stop_if_interrupted();
+            if (line.empty()) continue;
+            write_out(answer_line(text.get(), line));
+        }
+        flush_out();
+        if (result == LineReader::Result::kInterrupted) throw Failure{"cancelled"};
+    }
+
+  private:
+    std::string answer_line(const ponder_text* text, const std::string& line) const {
+        try {
+            const Json request = parse_json(line);
+            if (!request.is_object() || !request.contains("text") || !request["text"].is_string()) fail("no string \"text\" in the line");
+            const std::string& bytes = request["text"].get_ref<const std::string&>();
+            const std::vector<int32_t> tokens = tokenize(text, bytes, has_no_special_ ? 0 : PONDER_TOKENIZE_SPECIAL);
+            return result_line(tokens, detokenize(text, tokens, bytes.size()));
+        } catch (const Failure& failure) {
+            return to_json_line(Json{{"error", failure.why}}).append("\n");
+        }
+    }
+
+    ModelOptions options_;
+    std::string tokenizer_;
+    bool has_no_special_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_tokenize_command() { return std::make_unique<TokenizeCommand>(); }
+
+}  // namespace ponder::tool

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Implementation of opening models, sessions and texts for commands.
+#include "model.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "failure.hpp"
+
+namespace ponder::tool {
+namespace {
+
+constexpr const char* kDefaultModel = "tiny-reasoner.gguf";
+constexpr size_t kLogitsBytesAtOnce = size_t{128} << 20;
+
+}  // namespace
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string model_path(const ModelOptions& options) {
+    if (!options.path.empty()) return options.path;
+    std::error_code problem;
+    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", problem);
+    if (!problem) {
+        const std::filesystem::path folder = program.parent_path();
+        for (const std::filesystem::path& place : {folder.parent_path() / "share" / "ponder" / kDefaultModel, folder / kDefaultModel}) {
+            if (std::filesystem::exists(place, problem)) return place.string();
+        }
+    }
+    throw Failure{"no model: give one with -m FILE"};
+}
+
+OpenedModel open_model(const ModelOptions& options, ProgressBar& bar) {
+    const std::string path = model_path(options);
+    const ponder_model_params params = to_model_params(options, bar);
+    const Clock::time_point start = Clock::now();
+    ponder_error error;
+    ponder_model* model = nullptr;
+    const ponder_status status = ponder_model_open(path.c_str(), &params, &model, &error);
+    bar.clear();
+    check(status, error);
+    OpenedModel opened{ModelHandle(model), PONDER_MODEL_INFO_INIT, seconds_since(start)};
+    check(ponder_model_describe(model, &opened.info, &error), error);
+    return opened;
+}
+
+SessionHandle make_session(const OpenedModel& model, const ModelOptions& options, int32_t default_context) {
+    const ponder_session_params params = to_session_params(options, default_context);
+    ponder_error error;
+    ponder_session* session = nullptr;
+    check(ponder_session_create(model.handle.get(), &params, &session, &error), error);
+    return SessionHandle(session);
+}
+
+TextHandle open_text(const std::string& path) {
+    ponder_error error;
+    ponder_text* text = nullptr;
+    check(ponder_text_open(path.c_str(), &text, &error), error);
+    return TextHandle(text);
+}
+
+std::vector<int32_t> tokenize(const ponder_text* text, std::string_view bytes, uint32_t flags) {
+    // Tokens are rarely more than bytes plus a BOS, so the second round is rare.
+    std::vector<int32_t> tokens(bytes.size() + 2);
+    ponder_error error;
+    size_t n_needed = 0;
+    ponder_status status = ponder_text_tokenize(text, bytes.data(), bytes.size(), flags, tokens.data(), tokens.size(), &n_needed, &error);
+    if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
+        tokens.resize(n_needed);
+        status = ponder_text_tokenize(text, bytes.data(), bytes.size(), flags, tokens.data(), tokens.size(), &n_needed, &error);
+    }
+    check(status, error);
+    tokens.resize(n_needed);
+    return tokens;
+}
+
+size_t logits_rows_at_once(int32_t n_vocab) {
+    return std::max<size_t>(1, kLogitsBytesAtOnce / (static_cast<size_t>(std::max(n_vocab, 1)) * sizeof(float)));
+}
+
+}  // namespace ponder::tool

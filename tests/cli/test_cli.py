@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the ponder tool from outside: exit codes, one-line failures, JSON shapes, signals, a chat through a terminal.
+
+Usage: test_cli.py PONDER [DATA] [unittest arguments]. Tests that need a model of DATA report "skipped" without it.
+"""
+import json
+import math
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PONDER = os.environ.get("PONDER_TOOL", "")
+DATA = os.environ.get("PONDER_TEST_DATA", "")
+STORIES = "models/stories260K.f32.gguf"
+COMMANDS = ["run", "chat", "tokenize", "render", "logits", "perplexity", "bench", "synth", "inspect", "plan"]
+DEADLINE_S = 120
+
+
+def run(*arguments, stdin=b"", env=None):
+    return subprocess.run([PONDER, *arguments], input=stdin, capture_output=True, timeout=DEADLINE_S, env=env)
+
+
+def data(relative):
+    path = os.path.join(DATA, relative)
+    if not DATA or not os.path.exists(path):
+        raise unittest.SkipTest(f"skipped: {path} is missing")
+    return path
+
+
+def json_lines(output):
+    return [json.loads(line) for line in output.decode("utf-8").splitlines()]
+
+
+def read_npy(path):
+    """Shape and flat values of a float32 .npy matrix."""
+    with open(path, "rb") as file:
+        content = file.read()
+    assert content[:8] == b"\x93NUMPY\x01\x00", content[:8]
+    size = struct.unpack("<H", content[8:10])[0]
+    assert (10 + size) % 64 == 0
+    header = eval(content[10:10 + size].decode("latin-1"), {})  # the header is a Python dict by definition
+    assert header["descr"] == "<f4" and header["fortran_order"] is False
+    rows, columns = header["shape"]
+    return (rows, columns), struct.unpack(f"<{rows * columns}f", content[10 + size:])
+
+
+class ToolTest(unittest.TestCase):
+    def assert_fails(self, result, code, *words):
+        error = result.stderr.decode("utf-8", "replace")
+        self.assertEqual(result.returncode, code, error)
+        self.assertEqual(error.count("\n"), 1, error)
+        self.assertTrue(error.startswith("ponder: ") and error.endswith("\n"), error)
+        for word in words:
+            self.assertIn(word, error)
+
+    def assert_done(self, result):
+        self.assertEqual(result.returncode, 0, result.stderr.decode("utf-8", "replace"))
+
+    def temporary_folder(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return folder.name
+
+
+class Usage(ToolTest):
+    def test_help_and_version(self):
+        overview = run("--help")
+        self.assert_done(overview)
+        for command in COMMANDS:
+            self.assertIn(command.encode(), overview.stdout)
+            detail = run(command, "--help")
+            self.assert_done(detail)
+            self.assertIn(b"Usage: ponder " + command.encode(), detail.stdout)
+        version = run("--version")
+        self.assert_done(version)
+        self.assertRegex(version.stdout, rb"^ponder \d+\.\d+\.\d+\n$")
+
+    def test_bad_usage_is_one_line_and_exit_code_2(self):
+        self.assert_fails(run(), 2, "ponder --help")
+        self.assert_fails(run("frobnicate"), 2, "frobnicate", "ponder --help")
+        self.assert_fails(run("--threads", "2", "run"), 2, "the command comes first")
+        for command in COMMANDS:
+            self.assert_fails(run(command, "--bogus"), 2, f"ponder: {command}: ", f"ponder {command} --help")
+
+    def test_values_are_checked(self):
+        bad = [("run", "--backend", "gpu"), ("run", "--kv", "q4_0"), ("run", "--context", "0"), ("run", "--context", "-5"),
+               ("run", "--context", "99999999999"), ("run", "--threads", "0"), ("run", "--threads", "two"), ("run", "--threads", "1.5"),
+               ("run", "--seed", "-1"), ("run", "--seed", "18446744073709551616"), ("run", "--device", "-1"), ("run", "--temperature", "nan"),
+               ("run", "--temperature", "-1"), ("run", "--top-p", "0"), ("run", "--top-p", "1.5"), ("run", "--max-tokens", "0"),
+               ("run", "--think-budget", "-1"), ("run", "--stop", ""), ("run", "-m", ""), ("run", "-m"), ("run", "-p", "a", "-p", "b"),
+               ("run", "-p", "a", "b"), ("run", "--raw", "--system", "s", "-p", "a"), ("logits", "--out", "x.npy"),
+               ("logits", "--tokens", "1,,2", "--out", "x.npy"), ("logits", "--tokens", "1,-2", "--out", "x.npy"),
+               ("logits", "--tokens", "1", "--out", "x.npy", "--chunk", "0"), ("perplexity",),
+               ("perplexity", "-f", "t", "--kld", "a", "--save-logits", "b"), ("tokenize", "-m", "a", "--tokenizer", "b"),
+               ("render", "-m", "a", "--template", "b"), ("bench", "--reps", "0"), ("bench", "--prompt", "-1"), ("synth", "shape"),
+               ("inspect",), ("plan", "--memory-cap", "lots"), ("plan", "--memory-cap", "1QiB"), ("plan", "--memory-cap", "-1")]
+        for arguments in bad:
+            with self.subTest(arguments):
+                self.assert_fails(run(*arguments), 2, f"ponder: {arguments[0]}: ")
+
+    def test_missing_files(self):
+        for command in [("run", "-p", "a"), ("chat",), ("tokenize",), ("render",), ("logits", "--tokens", "1", "--out", "/dev/null"),
+                        ("bench",), ("plan",)]:
+            with self.subTest(command):
+                self.assert_fails(run(*command, "-m", "/nonexistent/model.gguf"), 1, f"ponder: {command[0]}: ", "/nonexistent/model.gguf")
+        self.assert_fails(run("inspect", "/nonexistent/model.gguf"), 1, "ponder: inspect: ", "/nonexistent/model.gguf")
+        self.assert_fails(run("perplexity", "-f", "/nonexistent/text"), 1, "ponder: perplexity: ", "/nonexistent/text")
+
+    def test_hostile_names_stay_on_one_line(self):
+        self.assert_fails(run("inspect", "/nonexistent/a\nb\x1b[31m.gguf"), 1, "a b?[31m")
+
+    def test_full_disk(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("skipped: no /dev/full")
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([PONDER, "--help"], stdout=full, stderr=subprocess.PIPE, timeout=DEADLINE_S)
+        self.assert_fails(result, 1, "No space left")
+
+
+class BadFiles(ToolTest):
+    def test_broken_models(self):
+        folder = self.temporary_folder()
+        cases = {"empty.gguf": b"", "magic.gguf": b"GGUF", "noise.gguf": bytes(range(256)) * 16}
+        if DATA and os.path.exists(os.path.join(DATA, STORIES)):
+            with open(os.path.join(DATA, STORIES), "rb") as file:
+                whole = file.read()
+            cases.update({f"cut-{size}.gguf": whole[:size] for size in (24, 1000, len(whole) // 2, len(whole) - 1)})
+        for name, content in cases.items():
+            path = os.path.join(folder, name)
+            with open(path, "wb") as file:
+                file.write(content)
+            with self.subTest(name):
+                self.assert_fails(run("run", "-m", path, "-p", "a"), 1, "ponder: run: ")
+                self.assert_fails(run("inspect", path), 1, "ponder: inspect: ")
+                self.assert_fails(run("plan", "-m", path), 1, "ponder: plan: ")
+
+
+class Text(ToolTest):
+    def test_tokenize_lines(self):
+        model = data(STORIES)
+        lines = [{"text": "Once upon a\u2028\u0085\x0b time"}, {"text": ""}, {"text": "caf\u00e9 \u4f60\u597d \U0001f600"}, {"words": 1}, {"text": 3}]
+        stdin = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n\n" + "[" * 100000 + "\r\n" + '{"text":"last"}'
+        result = run("tokenize", "-m", model, stdin=stdin.encode())
+        self.assert_done(result)
+        answers = json_lines(result.stdout)
+        self.assertEqual(len(answers), 8)
+        for i in (0, 1, 2, 7):
+            self.assertTrue(all(isinstance(token, int) for token in answers[i]["ids"]), answers[i])
+        self.assertEqual(answers[1]["ids"], [])
+        self.assertIn("Once upon a\u2028\u0085\x0b time", answers[0]["text"])  # readers that split at these still see one line
+        self.assertIn("\u4f60\u597d \U0001f600", answers[2]["text"])
+        self.assertIn("\u4f60".encode(), result.stdout)  # UTF-8, not \u escapes
+        for i in (3, 4, 5, 6):
+            self.assertEqual(list(answers[i]), ["error"])
+
+    def test_tokenize_answers_line_by_line(self):
+        model = data(STORIES)
+        process = subprocess.Popen([PONDER, "tokenize", "-m", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(2):
+            process.stdin.write(b'{"text":"Tom"}\n')
+            process.stdin.flush()
+            self.assertTrue(select.select([process.stdout], [], [], DEADLINE_S)[0])
+            self.assertIn("ids", json.loads(process.stdout.readline()))
+        process.stdin.close()
+        self.assertEqual(process.wait(DEADLINE_S), 0)
+        process.stdout.close()
+
+    def test_tokenize_streams_ten_megabytes(self):
+        model = data(STORIES)
+        line = json.dumps({"text": "Lily and Tom went to the park. " * 32}).encode() + b"\n"
+        n_lines = 10_000_000 // len(line)
+        result = run("tokenize", "-m", model, stdin=line * n_lines)
+        self.assert_done(result)
+        self.assertEqual(result.stdout.count(b"\n"), n_lines)
+
+    def test_tokenizer_file(self):
+        # The smallest byte-level BPE: one merge and one special token.
+        vocabulary = {chr(c): c for c in range(33, 127)}
+        vocabulary["ab"] = 200
+        document = {"version": "1.0", "added_tokens": [{"id": 201, "content": "<x>", "single_word": False, "lstrip": False, "rstrip": False,
+                                                        "normalized": False, "special": True}],
+                    "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+                    "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": vocabulary, "merges": ["a b"]}}
+        path = os.path.join(self.temporary_folder(), "tokenizer.json")
+        with open(path, "w") as file:
+            json.dump(document, file)
+        probe = run("tokenize", "--tokenizer", path, stdin=b"")
+        if probe.returncode != 0:
+            self.assert_fails(probe, 1, "ponder: tokenize: ")
+            self.skipTest("skipped: the library does not take this pre-tokenizer")
+        special = json_lines(run("tokenize", "--tokenizer", path, stdin=b'{"text":"ab<x>"}\n').stdout)
+        self.assertEqual(special[0]["ids"], [200, 201])
+        plain = json_lines(run("tokenize", "--tokenizer", path, "--no-special", stdin=b'{"text":"ab<x>"}\n').stdout)
+        self.assertEqual(plain[0]["ids"], [200, 60, 120, 62])
+
+    def test_render_lines(self):
+        path = os.path.join(self.temporary_folder(), "chat.jinja")
+        with open(path, "w") as file:
+            file.write("{% for m in messages %}{% if m.role == 'bad' %}{{ raise_exception('bad role') }}{% endif %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+                       "{% for key in extra %}{{ key }}{% endfor %}")
+        contexts = [{"messages": [{"role": "user", "content": "h\u00e9"}]}, {"messages": [{"role": "bad", "content": ""}]},
+                    {"messages": [], "extra": {"z": 1, "a": 2}}]
+        stdin = "".join(json.dumps({"context": context}) + "\n" for context in contexts) + '{"text":1}\n'
+        result = run("render", "--template", path, stdin=stdin.encode())
+        self.assert_done(result)
+        answers = json_lines(result.stdout)
+        self.assertEqual(answers[0], {"text": "[user]h\u00e9"})
+        self.assertIn("bad role", answers[1]["error"])
+        self.assertEqual(answers[2], {"text": "za"})  # keys keep their order
+        self.assertEqual(list(answers[3]), ["error"])
+
+
+class Model(ToolTest):
+    def events(self, *arguments, stdin=b""):
+        result = run("run", "-m", data(STORIES), "--json", *arguments, stdin=stdin)
+        self.assert_done(result)
+        events = json_lines(result.stdout)
+        self.assertTrue(events)
+        self.assertTrue(all(event["type"] in ("thinking", "answer") and isinstance(event["text"], str) for event in events[:-1]))
+        done = events[-1]
+        self.assertEqual(list(done), ["type", "finish_reason", "usage", "timing"])
+        self.assertEqual(done["type"], "done")
+        self.assertTrue(all(type(done["usage"][key]) is int for key in ("prompt_tokens", "thinking_tokens", "answer_tokens")))
+        self.assertTrue(all(done["timing"][key] >= 0 for key in ("load_s", "prefill_s", "decode_s")))
+        return "".join(event["text"] for event in events[:-1]), done
+
+    def test_greedy_story(self):
+        text, done = self.events("--raw", "-p", "", "--temperature", "0", "--max-tokens", "40")
+        self.assertTrue(text.strip().startswith("Once upon a time"), text)
+        self.assertEqual(done["finish_reason"], "length")
+        self.assertEqual(done["usage"]["answer_tokens"], 40)
+        plain = run("run", "-m", data(STORIES), "--raw", "-p", "", "--temperature", "0", "--max-tokens", "40")
+        self.assert_done(plain)
+        self.assertEqual(plain.stdout.decode(), text if text.endswith("\n") else text + "\n")
+        self.assertEqual(plain.stderr, b"")
+
+    def test_prompt_from_standard_input(self):
+        given, _ = self.events("-p", "Tom went", "--temperature", "0", "--max-tokens", "8")
+        piped, _ = self.events("--temperature", "0", "--max-tokens", "8", stdin=b"Tom went\n")
+        self.assertEqual(given, piped)
+
+    def test_seed_decides(self):
+        sample = lambda seed: self.events("-p", "One day", "--temperature", "1", "--seed", seed, "--max-tokens", "24")[0]
+        self.assertEqual(sample("7"), sample("7"))
+        self.assertGreater(len({sample(seed) for seed in ("7", "8", "9")}), 1)
+
+    def test_stop_string(self):
+        text, done = self.events("-p", "", "--temperature", "0", "--stop", "time", "--stop", "[x]", "--max-tokens", "40")
+        self.assertNotIn("time", text)
+        self.assertEqual(done["finish_reason"], "stop")
+
+    def test_system_needs_a_template(self):
+        self.assert_fails(run("run", "-m", data(STORIES), "-p", "a", "--system", "s"), 1, "chat template")
+
+    def test_logits(self):
+        model, folder = data(STORIES), self.temporary_folder()
+        tokens = ",".join(str(1 + i % 500) for i in range(20))
+        whole, chunked = os.path.join(folder, "whole.npy"), os.path.join(folder, "chunked.npy")
+        self.assert_done(run("logits", "-m", model, "--tokens", tokens, "--out", whole))
+        self.assert_done(run("logits", "-m", model, "--tokens", tokens, "--out", chunked, "--chunk", "7"))
+        shape, first = read_npy(whole)
+        self.assertEqual(shape, (20, 512))
+        shape, second = read_npy(chunked)
+        self.assertEqual(shape, (20, 512))
+        self.assertLess(max(abs(a - b) for a, b in zip(first, second)), 1e-3)
+        self.assert_fails(run("logits", "-m", model, "--tokens", "1,999999", "--out", os.path.join(folder, "bad.npy")), 1, "ponder: logits: ")
+        self.assertEqual(sorted(os.listdir(folder)), ["chunked.npy", "whole.npy"])  # nothing half-written
+
+    def test_perplexity_and_divergence(self):
+        model, folder = data(STORIES), self.temporary_folder()
+        text, base = os.path.join(folder, "text.txt"), os.path.join(folder, "base.npy")
+        with open(text, "w") as file:
+            file.write("Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 12)
+        result = run("perplexity", "-m", model, "-f", text, "--context", "64", "--json", "--save-logits", base)
+        self.assert_done(result)
+        saved = json_lines(result.stdout)[0]
+        self.assertTrue(1 < saved["perplexity"] < 200, saved)
+        self.assertEqual(read_npy(base)[0], (saved["tokens"], 512))
+        self.assertEqual(saved["tokens"] % 31, 0)  # half of each window of 64, less the last token
+        compared = json_lines(run("perplexity", "-m", model, "-f", text, "--context", "64", "--json", "--kld", base).stdout)[0]
+        self.assertAlmostEqual(compared["perplexity"], saved["perplexity"], places=6)
+        self.assertLess(compared["mean_kld"], 1e-9)
+        self.assertEqual(compared["same_top"], 1.0)
+        self.assert_fails(run("perplexity", "-m", model, "-f", text, "--context", "32", "--kld", base), 1, "shape")
+        plain = run("perplexity", "-m", model, "-f", text, "--context", "64")
+        self.assertRegex(plain.stdout, rb"^perplexity: \d+\.\d+ \+/- \d+\.\d+ \(\d+ tokens\)\n$")
+
+    def test_bench(self):
+        for extra in ([], ["--sequences", "3", "--depth", "10"]):
+            result = run("bench", "-m", data(STORIES), "--json", "--prompt", "32", "--generate", "4", "--reps", "2", *extra)
+            self.assert_done(result)
+            figures = json_lines(result.stdout)[0]
+            for key in ("prefill_tps", "decode_tps", "load_s", "first_token_s", "peak_rss_bytes", "bytes_per_token", "read_bandwidth"):
+                self.assertTrue(figures[key] > 0 and math.isfinite(figures[key]), (key, figures))
+            self.assertTrue(all(isinstance(figures[key], str) for key in ("backend", "device", "isa")), figures)
+            self.assertEqual(figures["sequences"], 3 if extra else 1)
+
+    def test_inspect(self):
+        model = data(STORIES)
+        document = json_lines(run("inspect", model, "--json", "--tensors").stdout)[0]
+        self.assertEqual(document["architecture"], "llama")
+        self.assertEqual(document["metadata"]["llama.block_count"], 5)
+        self.assertEqual(len(document["tensors"]), document["n_tensors"])
+        self.assertEqual(sum(total["bytes"] for total in document["types"].values()), document["tensor_bytes"])
+        self.assertEqual(document["tokenizer"]["n_tokens"], 512)
+        table = run("inspect", model)
+        self.assert_done(table)
+        self.assertIn(b"llama.block_count = 5", table.stdout)
+        self.assert_fails(run("inspect", model, "--template"), 1, "template")
+
+    def test_plan(self):
+        model = data(STORIES)
+        roomy = json_lines(run("plan", "-m", model, "--json", "--context", "256").stdout)[0]
+        self.assertTrue(roomy["fits"])
+        self.assertEqual(roomy["context"], 256)
+        self.assertGreaterEqual(roomy["total_bytes"], roomy["weight_bytes"])
+        self.assertTrue(roomy["devices"])
+        tight = run("plan", "-m", model, "--json", "--context", "256", "--memory-cap", "1K")
+        self.assert_done(tight)
+        self.assertFalse(json_lines(tight.stdout)[0]["fits"])
+        self.assertIn(b"does not fit", run("plan", "-m", model, "--memory-cap", "1K").stdout)
+
+    def test_synth(self):
+        folder = self.temporary_folder()
+        path = os.path.join(folder, "tiny.gguf")
+        self.assert_fails(run("synth", "no-such-shape", path), 1, "ponder: synth: ", "no-such-shape")
+        self.assertEqual(os.listdir(folder), [])
+
+
+class Interrupt(ToolTest):
+    def interrupt(self, *arguments, after_output=False):
+        process = subprocess.Popen([PONDER, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if after_output:
+            self.assertTrue(select.select([process.stdout], [], [], DEADLINE_S)[0])
+        else:
+            time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output, error = process.communicate(timeout=DEADLINE_S)
+        return subprocess.CompletedProcess(arguments, process.returncode, output, error)
+
+    def test_run(self):
+        # Greedy and far past the end of the story, so that it cannot be over before the signal.
+        result = self.interrupt("run", "-m", data(STORIES), "--json", "--raw", "-p", "Once", "--temperature", "1", "--context", "100000",
+                                "--backend", "reference", after_output=True)
+        if result.returncode == 0:
+            self.skipTest("skipped: the answer was over before the signal")
+        self.assert_fails(result, 1, "ponder: run: cancelled")
+        self.assertEqual(json_lines(result.stdout)[-1]["finish_reason"], "cancelled")
+
+    def test_bench(self):
+        result = self.interrupt("bench", "-m", data(STORIES), "--prompt", "300", "--generate", "64", "--reps", "10000")
+        self.assert_fails(result, 1, "ponder: bench: cancelled")
+
+    def test_waiting_for_a_prompt(self):
+        process = subprocess.Popen([PONDER, "run", "-m", data(STORIES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(DEADLINE_S), 1)
+        self.assertEqual(process.stderr.read(), b"ponder: run: cancelled\n")
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+class Chat(ToolTest):
+    def start(self, *arguments):
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execv(PONDER, [PONDER, "chat", *arguments])
+        self.addCleanup(os.close, self.terminal)
+        self.seen = b""
+
+    def wait_for(self, text):
+        """Reads the terminal until `text` shows; returns all up to and with it."""
+        limit = time.monotonic() + DEADLINE_S
+        while text not in self.seen:
+            ready = select.select([self.terminal], [], [], max(0.0, limit - time.monotonic()))[0]
+            if not ready:
+                self.fail(f"{text!r} did not come; got {self.seen!r}")
+            try:
+                piece = os.read(self.terminal, 65536)
+            except OSError:
+                piece = b""
+            if not piece:
+                self.fail(f"the chat ended before {text!r}; got {self.seen!r}")
+            self.seen += piece
+        end = self.seen.index(text) + len(text)
+        shown, self.seen = self.seen[:end], self.seen[end:]
+        return shown
+
+    def send(self, text):
+        os.write(self.terminal, text.encode())
+
+    def assert_left(self):
+        limit = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                if not os.read(self.terminal, 65536):
+                    break
+            except OSError:
+                break  # the terminal's other side is closed
+            self.assertLess(time.monotonic(), limit)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), 0)
+
+    def test_conversation(self):
+        saved = os.path.join(self.temporary_folder(), "chat.json")
+        self.start("-m", data(STORIES), "--max-tokens", "12", "--temperature", "0")
+        self.wait_for(b"\n> ")
+        self.send("Once upon\n")
+        self.assertIn(b"tokens/s", self.wait_for(b"\n> "))
+        self.send("/think 16\n")
+        self.assertIn(b"16", self.wait_for(b"\n> "))
+        self.send("/think many\n")
+        self.assertIn(b"ponder: chat: ", self.wait_for(b"\n> "))
+        self.send(f"/save {saved}\n")
+        self.assertIn(b"saved 2 messages", self.wait_for(b"\n> "))
+        with open(saved) as file:
+            messages = json.load(file)["messages"]
+        self.assertEqual([message["role"] for message in messages], ["user", "assistant"])
+        self.assertEqual(messages[0]["content"], "Once upon")
+        self.send("/reset\n")
+        self.wait_for(b"\n> ")
+        self.send(f"/load {saved}\n")
+        self.assertIn(b"loaded 2 messages", self.wait_for(b"\n> "))
+        self.send(f"/load {saved}.missing\n")
+        self.assertIn(b"ponder: chat: ", self.wait_for(b"\n> "))
+        self.send("two \\\n")
+        self.wait_for(b"\n. ")
+        self.send("lines\n")
+        self.wait_for(b"\n> ")
+        self.send(f"/save {saved}\n")
+        self.wait_for(b"saved 4 messages")
+        with open(saved) as file:
+            self.assertEqual(json.load(file)["messages"][2]["content"], "two \nlines")
+        self.send("/quit\n")
+        self.assert_left()
+
+    def test_interrupt_stops_the_answer_then_leaves(self):
+        self.start("-m", data(STORIES), "--temperature", "1", "--context", "100000", "--backend", "reference")
+        self.wait_for(b"\n> ")
+        self.send("Once upon a time\n")
+        self.wait_for(b"\n")
+        time.sleep(0.3)
+        self.send("\x03")
+        self.wait_for(b"\n> ")
+        self.send("\x03")
+        self.assert_left()
+
+    def test_end_of_input_leaves(self):
+        self.start("-m", data(STORIES))
+        self.wait_for(b"\n> ")
+        self.send("\x04")
+        self.assert_left()
+
+    def test_json_events(self):
+        result = run("chat", "-m", data(STORIES), "--json", "--max-tokens", "4", stdin=b"Once\n/think 3\n/nonsense\nupon\n")
+        self.assert_done(result)
+        kinds = [event["type"] for event in json_lines(result.stdout) if event["type"] != "answer"]
+        self.assertEqual(kinds, ["done", "note", "error", "done"])
+
+    def test_bad_conversation_files(self):
+        folder = self.temporary_folder()
+        path = os.path.join(folder, "chat.json")
+        for content in ("", "[]", "{", '{"messages":1}', '{"messages":[{"role":"user"}]}', '{"messages":[{"role":"robot","content":"a"}]}',
+                        '{"messages":[],"version":2}', "[" * 100000):
+            with open(path, "w") as file:
+                file.write(content)
+            with self.subTest(content[:40]):
+                result = run("chat", "-m", data(STORIES), "--json", stdin=f"/load {path}\n".encode())
+                self.assert_done(result)
+                self.assertEqual([event["type"] for event in json_lines(result.stdout)], ["error"])
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if arguments and not arguments[0].startswith("-"):
+        PONDER = arguments.pop(0)
+    if arguments and os.path.isdir(arguments[0]):
+        DATA = arguments.pop(0)
+    if not PONDER:
+        sys.exit("usage: test_cli.py PONDER [DATA] [unittest arguments]")
+    PONDER = os.path.abspath(PONDER)
+    unittest.main(argv=[sys.argv[0], *arguments])
