@@ -15,7 +15,9 @@ namespace {
 class CacheReader {
   public:
     CacheReader(const QuantType& type, int64_t first, int64_t n)
-        : type_(type), first_block_(first / type.block_len), n_blocks_((first + n + type.block_len - 1) / type.block_len - first_block_),
+        : type_(type),
+          first_block_(first / type.block_len),
+          n_blocks_((first + n + type.block_len - 1) / type.block_len - first_block_),
           skip_(first - first_block_ * type.block_len) {}
 
     size_t decoded_size() const { return static_cast<size_t>(n_blocks_ * type_.block_len); }
@@ -45,17 +47,20 @@ void softmax(float* scores, int64_t n) {
 }
 
 // dst [group, v_head_dim] for the query heads [group, k_head_dim] that share key head `kv_head`.
-void attend(const Run& run, const ponder_attention_params& p, int64_t row, int64_t kv_head, const float* q, float* dst, ThreadScratch& scratch) {
+void attend(const Run& run, const ponder_attention_params& p, int64_t row, int64_t kv_head, const float* q, float* dst,
+            ThreadScratch& scratch) {
     const QuantType& type = *find_quant_type(run.plan.program->kv_type);
     const int64_t group = p.n_heads / p.n_kv_heads;
     const int64_t n_past = int64_t{run.batch.positions[row]} + 1;
     const int32_t sequence = run.batch.sequences[row];
-    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.kv.k_width)), v_bytes = *row_bytes(type, static_cast<uint64_t>(p.kv.v_width));
+    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.kv.k_width)),
+                   v_bytes = *row_bytes(type, static_cast<uint64_t>(p.kv.v_width));
     const CacheReader keys(type, kv_head * p.k_head_dim, p.k_head_dim), values(type, kv_head * p.v_head_dim, p.v_head_dim);
 
     for (int64_t t = 0; t < n_past; t++) {
         const float* k = keys.read(run.cache_row(sequence, t, p.kv.k_offset, k_bytes), scratch.row.data());
-        for (int64_t h = 0; h < group; h++) scratch.scores[static_cast<size_t>(h * n_past + t)] = p.scale * dot(q + h * p.k_head_dim, k, p.k_head_dim);
+        for (int64_t h = 0; h < group; h++)
+            scratch.scores[static_cast<size_t>(h * n_past + t)] = p.scale * dot(q + h * p.k_head_dim, k, p.k_head_dim);
     }
     for (int64_t h = 0; h < group; h++) softmax(scratch.scores.data() + h * n_past, n_past);
     std::fill(dst, dst + group * p.v_head_dim, 0.0f);
@@ -87,14 +92,16 @@ void attention(const Run& run, const ponder_op& op) {
         if (run.should_stop()) return;
         const int64_t row = item / p.n_kv_heads, kv_head = item % p.n_kv_heads;
         const int64_t first_head = row * p.n_heads + kv_head * group;
-        attend(run, p, row, kv_head, q + first_head * p.k_head_dim, dst + first_head * p.v_head_dim, run.plan.threads[static_cast<size_t>(thread)]);
+        attend(run, p, row, kv_head, q + first_head * p.k_head_dim, dst + first_head * p.v_head_dim,
+               run.plan.threads[static_cast<size_t>(thread)]);
     });
 }
 
 void kv_write(const Run& run, const ponder_op& op) {
     const ponder_kv_params& p = op.params.kv_write;
     const QuantType& type = *find_quant_type(run.plan.program->kv_type);
-    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.k_width)), v_bytes = *row_bytes(type, static_cast<uint64_t>(p.v_width));
+    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.k_width)),
+                   v_bytes = *row_bytes(type, static_cast<uint64_t>(p.v_width));
     const float* k = run.rows(op.src[0]);
     const float* v = run.rows(op.src[1]);
     run.plan.device->pool->parallel_for(run.batch.n_rows, [&](int64_t r, int) {

@@ -77,22 +77,27 @@ ponder_status buffer_import(ponder_device_handle*, const void* data, uint64_t n_
 
 void buffer_free(ponder_device_handle*, ponder_buffer* buffer) { delete buffer; }
 
-bool fits(const ponder_buffer* buffer, uint64_t offset, uint64_t n_bytes) { return offset <= buffer->n_bytes && n_bytes <= buffer->n_bytes - offset; }
+bool fits(const ponder_buffer* buffer, uint64_t offset, uint64_t n_bytes) {
+    return offset <= buffer->n_bytes && n_bytes <= buffer->n_bytes - offset;
+}
 
-ponder_status buffer_write(ponder_device_handle*, ponder_buffer* buffer, uint64_t offset, const void* src, uint64_t n_bytes, ponder_error* err) {
-    if (buffer->owned == nullptr || !fits(buffer, offset, n_bytes)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, "write past a buffer's end");
+ponder_status buffer_write(ponder_device_handle*, ponder_buffer* buffer, uint64_t offset, const void* src, uint64_t n_bytes,
+                           ponder_error* err) {
+    if (buffer->owned == nullptr || !fits(buffer, offset, n_bytes))
+        return report(err, PONDER_STATUS_INVALID_ARGUMENT, "write past a buffer's end");
     std::memcpy(buffer->owned.get() + offset, src, n_bytes);
     return PONDER_STATUS_OK;
 }
 
-ponder_status buffer_read(ponder_device_handle*, const ponder_buffer* buffer, uint64_t offset, void* dst, uint64_t n_bytes, ponder_error* err) {
+ponder_status buffer_read(ponder_device_handle*, const ponder_buffer* buffer, uint64_t offset, void* dst, uint64_t n_bytes,
+                          ponder_error* err) {
     if (!fits(buffer, offset, n_bytes)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, "read past a buffer's end");
     std::memcpy(dst, buffer->data + offset, n_bytes);
     return PONDER_STATUS_OK;
 }
 
-ponder_status buffer_copy(ponder_device_handle* device, ponder_buffer* dst, uint64_t dst_offset, const ponder_buffer* src, uint64_t src_offset,
-                          uint64_t n_bytes, ponder_error* err) {
+ponder_status buffer_copy(ponder_device_handle* device, ponder_buffer* dst, uint64_t dst_offset, const ponder_buffer* src,
+                          uint64_t src_offset, uint64_t n_bytes, ponder_error* err) {
     if (!fits(src, src_offset, n_bytes)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, "copy past a buffer's end");
     return buffer_write(device, dst, dst_offset, src->data + src_offset, n_bytes, err);
 }
@@ -123,8 +128,8 @@ int64_t count_tokens(const ponder_program& program) {
     return n;
 }
 
-ponder_status prepare(ponder_device_handle* device, const ponder_program* program, int32_t max_rows, int32_t max_outputs, ponder_compiled** out,
-                      ponder_error* err) try {
+ponder_status prepare(ponder_device_handle* device, const ponder_program* program, int32_t max_rows, int32_t max_outputs,
+                      ponder_compiled** out, ponder_error* err) try {
     *out = nullptr;
     auto plan = std::make_unique<ponder_compiled>();
     plan->device = device;
@@ -144,7 +149,8 @@ void release(ponder_device_handle*, ponder_compiled* plan) { delete plan; }
 
 // A batch comes from the library's own runtime; what would read out of bounds is refused all the same.
 const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
-    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs) return "batch larger than the plan";
+    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs)
+        return "batch larger than the plan";
     for (int32_t r = 0; r < batch.n_rows; r++) {
         if (batch.tokens[r] < 0 || batch.tokens[r] >= plan.n_tokens) return "token outside of the vocabulary";
         if (batch.sequences[r] < 0 || batch.sequences[r] >= batch.n_sequences) return "row of an unknown sequence";

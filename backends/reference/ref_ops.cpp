@@ -94,7 +94,9 @@ void swiglu(const Run& run, const ponder_op& op) {
     });
 }
 
-void add(const Run& run, const ponder_op& op) { add_row(run.rows(op.src[0]), run.rows(op.src[1]), run.n_rows(op.src[0]) * run.width(op.src[0])); }
+void add(const Run& run, const ponder_op& op) {
+    add_row(run.rows(op.src[0]), run.rows(op.src[1]), run.n_rows(op.src[0]) * run.width(op.src[0]));
+}
 
 void gather_rows(const Run& run, const ponder_op& op) {
     const float* src = run.rows(op.src[0]);
@@ -111,9 +113,10 @@ struct OpRow {
 };
 
 constexpr OpRow kOps[] = {
-    {PONDER_OP_EMBED, embed},         {PONDER_OP_RMS_NORM, rms_norm},   {PONDER_OP_MATMUL, matmul}, {PONDER_OP_ROPE, rope},
-    {PONDER_OP_KV_WRITE, kv_write},   {PONDER_OP_ATTENTION, attention}, {PONDER_OP_SWIGLU, swiglu}, {PONDER_OP_ADD, add},
-    {PONDER_OP_GATHER_ROWS, gather_rows}, {PONDER_OP_LOGITS, logits},
+    {PONDER_OP_EMBED, embed},   {PONDER_OP_RMS_NORM, rms_norm}, {PONDER_OP_MATMUL, matmul},
+    {PONDER_OP_ROPE, rope},     {PONDER_OP_KV_WRITE, kv_write}, {PONDER_OP_ATTENTION, attention},
+    {PONDER_OP_SWIGLU, swiglu}, {PONDER_OP_ADD, add},           {PONDER_OP_GATHER_ROWS, gather_rows},
+    {PONDER_OP_LOGITS, logits},
 };
 
 }  // namespace

@@ -29,8 +29,8 @@ using OpFunction = void (*)(const Run& run, const ponder_op& op);
 // Null for kinds that this backend does not know.
 OpFunction find_op(int32_t kind);
 
-// dst [n_rows, n_out] = src [n_rows, n_in] x weight [n_out, n_in] + bias. Each result depends on its own row alone, bit for bit: never on the
-// number of rows in the batch or of threads.
+// dst [n_rows, n_out] = src [n_rows, n_in] x weight [n_out, n_in] + bias. Each result depends on its own row alone, bit for bit: never on
+// the number of rows in the batch or of threads.
 void multiply(const Run& run, const float* src, int64_t n_rows, int32_t weight, const float* bias, float* dst);
 
 void attention(const Run& run, const ponder_op& op);

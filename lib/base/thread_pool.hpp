@@ -31,7 +31,8 @@ class ThreadPool {
     // are done. `thread` is in [0, n_threads) and no two running calls share one. body must not throw. One caller at a time.
     template <class Body>
     void parallel_for(int64_t n_items, Body&& body) {
-        Job job{n_items, [](void* context, int64_t index, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(index, thread); },
+        Job job{n_items,
+                [](void* context, int64_t index, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(index, thread); },
                 const_cast<void*>(static_cast<const void*>(&body))};
         run(job);
     }

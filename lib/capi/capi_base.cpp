@@ -3,9 +3,9 @@
 #include <cstdio>
 
 #include "base/log.hpp"
+#include "base/utf8.hpp"
 #include "capi/guard.hpp"
 #include "device/registry.hpp"
-#include "text/utf8.hpp"
 
 #define PONDER_STRING_OF(x) #x
 #define PONDER_STRING(x) PONDER_STRING_OF(x)
@@ -72,7 +72,9 @@ PONDER_API const char* ponder_status_name(int32_t status) {
     return "unknown";
 }
 
-PONDER_API void ponder_log_set_sink(ponder_log_fn fn, void* user_data, int32_t min_level) { ponder::set_log_sink(fn, user_data, min_level); }
+PONDER_API void ponder_log_set_sink(ponder_log_fn fn, void* user_data, int32_t min_level) {
+    ponder::set_log_sink(fn, user_data, min_level);
+}
 
 PONDER_API int32_t ponder_device_count(void) { return ponder::device_count(); }
 

@@ -85,7 +85,8 @@ PONDER_API ponder_status ponder_file_describe_tensor(const ponder_file* file, in
         if (auto given = require("file", file); !given) return given;
         const auto& tensors = file->impl.tensors;
         if (i < 0 || i >= static_cast<int64_t>(tensors.size())) {
-            return make_error(PONDER_STATUS_NOT_FOUND, "tensor %lld does not exist; there are %zu", static_cast<long long>(i), tensors.size());
+            return make_error(PONDER_STATUS_NOT_FOUND, "tensor %lld does not exist; there are %zu", static_cast<long long>(i),
+                              tensors.size());
         }
         const ponder::StoredTensor& t = tensors[static_cast<size_t>(i)];
         const ponder_tensor_info info{.struct_size = sizeof info,
@@ -100,14 +101,15 @@ PONDER_API ponder_status ponder_file_describe_tensor(const ponder_file* file, in
     });
 }
 
-PONDER_API ponder_status ponder_file_metadata(const ponder_file* file, int64_t i, size_t max_elements, const char** key, char* buffer, size_t capacity,
-                                              size_t* size_needed, ponder_error* err) {
+PONDER_API ponder_status ponder_file_metadata(const ponder_file* file, int64_t i, size_t max_elements, const char** key, char* buffer,
+                                              size_t capacity, size_t* size_needed, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (key != nullptr) *key = nullptr;
         if (size_needed != nullptr) *size_needed = 0;
         if (auto given = require("file, key and size_needed", file, key, size_needed); !given) return given;
         if (i < 0 || i >= static_cast<int64_t>(file->keys.size())) {
-            return make_error(PONDER_STATUS_NOT_FOUND, "key %lld does not exist; there are %zu", static_cast<long long>(i), file->keys.size());
+            return make_error(PONDER_STATUS_NOT_FOUND, "key %lld does not exist; there are %zu", static_cast<long long>(i),
+                              file->keys.size());
         }
         const ponder::Value& value = file->impl.metadata.entries()[static_cast<size_t>(i)].value;
         const json document = value.type() == ponder::ValueType::kArray ? array_to_json(value, max_elements) : scalar_to_json(value);
@@ -122,7 +124,8 @@ PONDER_API ponder_status ponder_file_synthesize(const char* shape, const char* p
         if (auto given = require("shape and path", shape, path); !given) return given;
         const auto p = read_struct(params, "ponder_synth_params");
         if (!p) return p.error();
-        if (p->n_layers < 0 || p->n_experts < 0) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_layers and n_experts must be 0 or more");
+        if (p->n_layers < 0 || p->n_experts < 0)
+            return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_layers and n_experts must be 0 or more");
         ponder::SynthParams synth;
         synth.n_layers = p->n_layers;
         synth.n_experts = p->n_experts;

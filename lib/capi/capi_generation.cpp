@@ -45,8 +45,8 @@ Result<std::vector<ponder::Message>> to_messages(const ponder_message* messages,
 
 extern "C" {
 
-PONDER_API ponder_status ponder_session_ask(ponder_session* session, const char* text, const ponder_generation_params* params, ponder_generation** out,
-                                            ponder_error* err) {
+PONDER_API ponder_status ponder_session_ask(ponder_session* session, const char* text, const ponder_generation_params* params,
+                                            ponder_generation** out, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (out != nullptr) *out = nullptr;
         if (auto given = require("session, text and out", session, text, out); !given) return given;
@@ -61,8 +61,8 @@ PONDER_API ponder_status ponder_session_ask(ponder_session* session, const char*
     });
 }
 
-PONDER_API ponder_status ponder_session_generate(ponder_session* session, const ponder_message* messages, size_t n, const ponder_generation_params* params,
-                                                 ponder_generation** out, ponder_error* err) {
+PONDER_API ponder_status ponder_session_generate(ponder_session* session, const ponder_message* messages, size_t n,
+                                                 const ponder_generation_params* params, ponder_generation** out, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (out != nullptr) *out = nullptr;
         if (auto given = require("session, messages and out", session, messages, out); !given) return given;

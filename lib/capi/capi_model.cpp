@@ -52,7 +52,8 @@ PONDER_API ponder_status ponder_model_evaluate(ponder_model* model, const ponder
                 return make_error(PONDER_STATUS_INVALID_ARGUMENT, "items[%zu]: session and tokens must not be NULL", i);
             }
             ponder::Session* session = item->session->impl.get();
-            if (&session->model() != model->impl.get()) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "items[%zu]: the session is of another model", i);
+            if (&session->model() != model->impl.get())
+                return make_error(PONDER_STATUS_INVALID_ARGUMENT, "items[%zu]: the session is of another model", i);
             if (std::any_of(batch.begin(), batch.end(), [&](const auto& b) { return b.session == session; })) {
                 return make_error(PONDER_STATUS_INVALID_ARGUMENT, "items[%zu]: the session is in the batch twice", i);
             }

@@ -9,8 +9,8 @@ using ponder::Result;
 
 extern "C" {
 
-PONDER_API ponder_status ponder_plan_create(const char* path, const ponder_model_params* params, const ponder_session_params* session_params, ponder_plan** out,
-                                            ponder_error* err) {
+PONDER_API ponder_status ponder_plan_create(const char* path, const ponder_model_params* params,
+                                            const ponder_session_params* session_params, ponder_plan** out, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (out != nullptr) *out = nullptr;
         if (auto given = require("path and out", path, out); !given) return given;

@@ -9,7 +9,8 @@ using ponder::Result;
 
 extern "C" {
 
-PONDER_API ponder_status ponder_session_create(ponder_model* model, const ponder_session_params* params, ponder_session** out, ponder_error* err) {
+PONDER_API ponder_status ponder_session_create(ponder_model* model, const ponder_session_params* params, ponder_session** out,
+                                               ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (out != nullptr) *out = nullptr;
         if (auto given = require("model and out", model, out); !given) return given;
@@ -55,7 +56,8 @@ PONDER_API void ponder_session_cancel(ponder_session* session) {
     if (session != nullptr) session->impl->cancel();
 }
 
-PONDER_API ponder_status ponder_session_evaluate(ponder_session* session, const int32_t* tokens, size_t n, float* logits, size_t n_rows, ponder_error* err) {
+PONDER_API ponder_status ponder_session_evaluate(ponder_session* session, const int32_t* tokens, size_t n, float* logits, size_t n_rows,
+                                                 ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (auto given = require("session", session); !given) return given;
         if (tokens == nullptr && n > 0) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "tokens must not be NULL");

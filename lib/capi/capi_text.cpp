@@ -50,8 +50,8 @@ PONDER_API ponder_status ponder_text_describe(const ponder_text* text, ponder_te
     });
 }
 
-PONDER_API ponder_status ponder_text_tokenize(const ponder_text* text, const char* bytes, size_t size, uint32_t flags, int32_t* tokens, size_t capacity,
-                                              size_t* n_needed, ponder_error* err) {
+PONDER_API ponder_status ponder_text_tokenize(const ponder_text* text, const char* bytes, size_t size, uint32_t flags, int32_t* tokens,
+                                              size_t capacity, size_t* n_needed, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (n_needed != nullptr) *n_needed = 0;
         if (auto given = require("text and n_needed", text, n_needed); !given) return given;
@@ -63,13 +63,14 @@ PONDER_API ponder_status ponder_text_tokenize(const ponder_text* text, const cha
         if (!tokenizer) return tokenizer.error();
         auto ids = (*tokenizer)->encode({bytes, size}, {.parse_special = (flags & PONDER_TOKENIZE_SPECIAL) != 0});
         if (!ids) return ids.error();
-        if ((flags & PONDER_TOKENIZE_BOS) != 0 && (*tokenizer)->adds_bos() && (*tokenizer)->bos() >= 0) ids->insert(ids->begin(), (*tokenizer)->bos());
+        if ((flags & PONDER_TOKENIZE_BOS) != 0 && (*tokenizer)->adds_bos() && (*tokenizer)->bos() >= 0)
+            ids->insert(ids->begin(), (*tokenizer)->bos());
         return fill_buffer(ids->data(), ids->size(), tokens, capacity, n_needed);
     });
 }
 
-PONDER_API ponder_status ponder_text_detokenize(const ponder_text* text, const int32_t* tokens, size_t n, char* buffer, size_t capacity, size_t* size_needed,
-                                                ponder_error* err) {
+PONDER_API ponder_status ponder_text_detokenize(const ponder_text* text, const int32_t* tokens, size_t n, char* buffer, size_t capacity,
+                                                size_t* size_needed, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (size_needed != nullptr) *size_needed = 0;
         if (auto given = require("text and size_needed", text, size_needed); !given) return given;
@@ -82,8 +83,8 @@ PONDER_API ponder_status ponder_text_detokenize(const ponder_text* text, const i
     });
 }
 
-PONDER_API ponder_status ponder_text_render(const ponder_text* text, const char* context_json, size_t context_size, char* buffer, size_t capacity,
-                                            size_t* size_needed, ponder_error* err) {
+PONDER_API ponder_status ponder_text_render(const ponder_text* text, const char* context_json, size_t context_size, char* buffer,
+                                            size_t capacity, size_t* size_needed, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (size_needed != nullptr) *size_needed = 0;
         if (auto given = require("text, context_json and size_needed", text, context_json, size_needed); !given) return given;

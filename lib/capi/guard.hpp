@@ -34,21 +34,36 @@ ponder_status guard(ponder_error* err, Body&& body) noexcept {
 // Size of each struct in the first version that had it: no caller can have a smaller one. Appending a field leaves it alone.
 template <class T>
 inline constexpr uint32_t kFirstSize = 0;
-template <> inline constexpr uint32_t kFirstSize<ponder_device_info> = 48;
-template <> inline constexpr uint32_t kFirstSize<ponder_model_params> = 48;
-template <> inline constexpr uint32_t kFirstSize<ponder_model_info> = 120;
-template <> inline constexpr uint32_t kFirstSize<ponder_text_info> = 32;
-template <> inline constexpr uint32_t kFirstSize<ponder_session_params> = 24;
-template <> inline constexpr uint32_t kFirstSize<ponder_session_info> = 32;
-template <> inline constexpr uint32_t kFirstSize<ponder_message> = 56;
-template <> inline constexpr uint32_t kFirstSize<ponder_generation_params> = 96;
-template <> inline constexpr uint32_t kFirstSize<ponder_event> = 80;
-template <> inline constexpr uint32_t kFirstSize<ponder_evaluation> = 48;
-template <> inline constexpr uint32_t kFirstSize<ponder_plan_info> = 88;
-template <> inline constexpr uint32_t kFirstSize<ponder_plan_device> = 56;
-template <> inline constexpr uint32_t kFirstSize<ponder_file_info> = 56;
-template <> inline constexpr uint32_t kFirstSize<ponder_tensor_info> = 80;
-template <> inline constexpr uint32_t kFirstSize<ponder_synth_params> = 56;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_device_info> = 48;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_model_params> = 48;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_model_info> = 120;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_text_info> = 32;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_session_params> = 24;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_session_info> = 32;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_message> = 56;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_generation_params> = 96;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_event> = 80;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_evaluation> = 48;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_plan_info> = 88;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_plan_device> = 56;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_file_info> = 56;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_tensor_info> = 80;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_synth_params> = 56;
 
 // Reads a caller's parameters; null gives all defaults. Errors: INVALID_ARGUMENT (a size that no version had), UNSUPPORTED (a field that
 // this version does not know is set).
@@ -60,12 +75,15 @@ Result<T> read_struct(const T* src, const char* name) {
     if (src == nullptr) return value;
     const uint32_t size = src->struct_size;
     if (size < kFirstSize<T>) {
-        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s.struct_size is %u, the smallest known is %u; set it with the INIT macro", name, size, kFirstSize<T>);
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s.struct_size is %u, the smallest known is %u; set it with the INIT macro",
+                          name, size, kFirstSize<T>);
     }
-    if (size > 64 * sizeof(T)) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s.struct_size is %u; set it with the INIT macro", name, size);
+    if (size > 64 * sizeof(T))
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s.struct_size is %u; set it with the INIT macro", name, size);
     const auto* bytes = reinterpret_cast<const unsigned char*>(src);
     for (size_t i = sizeof(T); i < size; i++) {
-        if (bytes[i] != 0) return make_error(PONDER_STATUS_UNSUPPORTED, "%s has a field at byte %zu that this version does not know", name, i);
+        if (bytes[i] != 0)
+            return make_error(PONDER_STATUS_UNSUPPORTED, "%s has a field at byte %zu that this version does not know", name, i);
     }
     std::memcpy(&value, src, size < sizeof(T) ? size : sizeof(T));
     value.struct_size = sizeof(T);

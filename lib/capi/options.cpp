@@ -30,7 +30,8 @@ Result<SamplerParams> to_sampler_params(const ponder_generation_params& p, const
     if (!(p.top_p >= 0.0f && p.top_p <= 1.0f)) return out_of_range("top_p", double{p.top_p}, "0 to 1");
     if (!(p.min_p >= 0.0f && p.min_p <= 1.0f)) return out_of_range("min_p", double{p.min_p}, "0 to 1");
     if (p.top_k < 0) return out_of_range("top_k", p.top_k, "0 or more");
-    if (!(p.repetition_penalty >= 0.0f && p.repetition_penalty <= 100.0f)) return out_of_range("repetition_penalty", double{p.repetition_penalty}, "0 to 100");
+    if (!(p.repetition_penalty >= 0.0f && p.repetition_penalty <= 100.0f))
+        return out_of_range("repetition_penalty", double{p.repetition_penalty}, "0 to 100");
     if (!(std::fabs(p.presence_penalty) <= 100.0f)) return out_of_range("presence_penalty", double{p.presence_penalty}, "-100 to 100");
     if (p.temperature < 0.0f) sampling.temperature = 0.0f;
     if (p.temperature > 0.0f) sampling.temperature = p.temperature;
@@ -74,7 +75,8 @@ Result<GenerationOptions> to_generation_options(const ponder_generation_params* 
     if (!p) return p.error();
     GenerationOptions options;
     if (p->max_tokens < 0) return out_of_range("max_tokens", p->max_tokens, "0 or more");
-    if (p->thinking_budget < PONDER_THINKING_NONE) return out_of_range("thinking_budget", p->thinking_budget, "PONDER_THINKING_NONE or more");
+    if (p->thinking_budget < PONDER_THINKING_NONE)
+        return out_of_range("thinking_budget", p->thinking_budget, "PONDER_THINKING_NONE or more");
     options.max_tokens = p->max_tokens;
     options.thinking_budget = p->thinking_budget == 0 ? -1 : p->thinking_budget == PONDER_THINKING_NONE ? 0 : p->thinking_budget;
     auto sampling = to_sampler_params(*p, model.sampling_defaults());
@@ -87,7 +89,8 @@ Result<GenerationOptions> to_generation_options(const ponder_generation_params* 
     for (size_t i = 0; i < p->n_stop; i++) {
         const std::string stop = p->stop[i] != nullptr ? p->stop[i] : "";
         if (stop.empty() || stop.size() > limits::kMaxStopBytes) {
-            return make_error(PONDER_STATUS_INVALID_ARGUMENT, "stop[%zu] has %zu bytes, it must have 1 to %zu", i, stop.size(), limits::kMaxStopBytes);
+            return make_error(PONDER_STATUS_INVALID_ARGUMENT, "stop[%zu] has %zu bytes, it must have 1 to %zu", i, stop.size(),
+                              limits::kMaxStopBytes);
         }
         options.stops.push_back(stop);
     }

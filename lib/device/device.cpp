@@ -79,8 +79,8 @@ Result<void> Device::check_support(const ponder_program& program) const {
     for (int32_t i = 0; i < program.n_ops; i++) {
         char reason[256] = "no reason given";
         if (backend().supports(handle_, &program, &program.ops[i], reason, sizeof reason) == 0) {
-            return make_error(PONDER_STATUS_UNSUPPORTED, "backend %s does not take operator %s of layer %d: %s", backend().name, op_name(program.ops[i].kind),
-                              program.ops[i].layer, reason);
+            return make_error(PONDER_STATUS_UNSUPPORTED, "backend %s does not take operator %s of layer %d: %s", backend().name,
+                              op_name(program.ops[i].kind), program.ops[i].layer, reason);
         }
     }
     return {};

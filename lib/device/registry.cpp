@@ -58,12 +58,14 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
     bool is_known = backend == "auto";
     for (const BackendEntry entry : built_in_backends()) is_known = is_known || backend == entry()->name;
     if (!is_known) {
-        return make_error(PONDER_STATUS_NOT_FOUND, "backend '%.64s' is not in this build; it has %s", backend.c_str(), backend_names().c_str());
+        return make_error(PONDER_STATUS_NOT_FOUND, "backend '%.64s' is not in this build; it has %s", backend.c_str(),
+                          backend_names().c_str());
     }
     if (request.device > 0) {
         auto slot = find_device(request.device - 1);
         if (slot && backend != "auto" && backend != slot->backend->name) {
-            return make_error(PONDER_STATUS_NOT_FOUND, "device %d belongs to backend %s, not to %s", slot->global_index, slot->backend->name, backend.c_str());
+            return make_error(PONDER_STATUS_NOT_FOUND, "device %d belongs to backend %s, not to %s", slot->global_index,
+                              slot->backend->name, backend.c_str());
         }
         return slot;
     }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder::gguf {
 

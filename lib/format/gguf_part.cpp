@@ -12,10 +12,10 @@
 
 #include "base/checked.hpp"
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "format/gguf_cursor.hpp"
 #include "format/gguf_format.hpp"
 #include "format/gguf_metadata.hpp"
-#include "format/utf8.hpp"
 #include "quant/quant.hpp"
 
 namespace ponder::gguf {

@@ -7,8 +7,8 @@
 #include <cstdio>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "format/gguf_format.hpp"
-#include "format/utf8.hpp"
 
 namespace ponder::gguf {
 

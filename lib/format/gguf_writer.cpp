@@ -10,8 +10,8 @@
 
 #include "base/checked.hpp"
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "format/gguf_encode.hpp"
-#include "format/utf8.hpp"
 #include "quant/quant.hpp"
 
 namespace ponder {

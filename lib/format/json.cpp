@@ -91,7 +91,6 @@ class Builder : public nlohmann::json_sax<Json> {
     Error error_;
 };
 
-
 template <class Json>
 Result<Json> parse(std::string_view text, size_t max_bytes) {
     if (text.size() > max_bytes) return make_error(PONDER_STATUS_LIMIT, "JSON: %zu bytes, the limit is %zu", text.size(), max_bytes);
@@ -104,7 +103,9 @@ Result<Json> parse(std::string_view text, size_t max_bytes) {
 
 Result<nlohmann::json> parse_json(std::string_view text, size_t max_bytes) { return parse<nlohmann::json>(text, max_bytes); }
 
-Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, size_t max_bytes) { return parse<nlohmann::ordered_json>(text, max_bytes); }
+Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, size_t max_bytes) {
+    return parse<nlohmann::ordered_json>(text, max_bytes);
+}
 
 std::string dump_json(const nlohmann::json& document) { return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
 

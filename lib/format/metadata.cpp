@@ -8,7 +8,7 @@
 #include <limits>
 #include <string>
 
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

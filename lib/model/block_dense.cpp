@@ -25,8 +25,8 @@ class DenseBuilder {
         if (table == nullptr) return make_error(PONDER_STATUS_FORMAT, "tensor 'token_embd.weight' is missing");
         h_.n_vocab = table->dims[1];
         if (h_.n_vocab > limits::kMaxVocabulary) {
-            return make_error(PONDER_STATUS_LIMIT, "tensor 'token_embd.weight' has %lld rows, the limit is %lld", static_cast<long long>(h_.n_vocab),
-                              static_cast<long long>(limits::kMaxVocabulary));
+            return make_error(PONDER_STATUS_LIMIT, "tensor 'token_embd.weight' has %lld rows, the limit is %lld",
+                              static_cast<long long>(h_.n_vocab), static_cast<long long>(limits::kMaxVocabulary));
         }
         const OperandId embedding = weights_.matrix("token_embd.weight", h_.n_embd, h_.n_vocab);
         add_rope();
@@ -56,7 +56,8 @@ class DenseBuilder {
         if (weights_.has("rope_freqs.weight")) {
             factors = weights_.values("rope_freqs.weight", h_.rope.n_rot / 2);
             for (const float f : factors) {
-                if (!(std::isfinite(f) && f > 0.0f)) return weights_.fail(make_error(PONDER_STATUS_FORMAT, "tensor 'rope_freqs.weight' holds %g", double{f}));
+                if (!(std::isfinite(f) && f > 0.0f))
+                    return weights_.fail(make_error(PONDER_STATUS_FORMAT, "tensor 'rope_freqs.weight' holds %g", double{f}));
             }
         }
         RopeTable table = make_rope_table(h_.rope, factors);
@@ -69,7 +70,8 @@ class DenseBuilder {
     }
 
     // Projects to n_out columns with the tensor of that name, or with rows of a fused attn_qkv from `first` on.
-    OperandId project(const std::string& prefix, const char* part, OperandId x, int64_t n_out, int64_t first, int64_t n_fused, const char* label) {
+    OperandId project(const std::string& prefix, const char* part, OperandId x, int64_t n_out, int64_t first, int64_t n_fused,
+                      const char* label) {
         const std::string fused = prefix + "attn_qkv";
         const std::string own = prefix + part;
         OperandId weight = kNoOperand, bias = kNoOperand;
@@ -152,7 +154,8 @@ class DenseBuilder {
 
 }  // namespace
 
-Result<ModelGraph> build_dense(const ModelFile& file, const GraphOptions& options, const std::string& architecture, const DenseStyle& style) {
+Result<ModelGraph> build_dense(const ModelFile& file, const GraphOptions& options, const std::string& architecture,
+                               const DenseStyle& style) {
     auto h = read_hyper_parameters(file.metadata, architecture);
     if (!h) return h.error();
     auto program = DenseBuilder(file, *h, style, options.kv_type).build();

@@ -37,22 +37,26 @@ class KeyReader {
         if (!value) return fail(value.error()), high;
         if (!*value) return absent(name, fallback, high);
         if (!(**value > low && **value <= high)) {
-            fail(make_error(PONDER_STATUS_FORMAT, "%s is %g, it must be above %g and at most %g", name.c_str(), double{**value}, double{low}, double{high}));
+            fail(make_error(PONDER_STATUS_FORMAT, "%s is %g, it must be above %g and at most %g", name.c_str(), double{**value},
+                            double{low}, double{high}));
             return high;
         }
         return **value;
     }
 
     // One integer for all layers, or an array of one a layer.
-    std::vector<int64_t> per_layer(const char* key, int64_t n_layers, int64_t low, int64_t high, const std::vector<int64_t>* fallback = nullptr) {
+    std::vector<int64_t> per_layer(const char* key, int64_t n_layers, int64_t low, int64_t high,
+                                   const std::vector<int64_t>* fallback = nullptr) {
         const std::string name = prefix_ + key;
         const Value* value = metadata_.find(name);
         if (value == nullptr && fallback != nullptr) return *fallback;
-        if (value == nullptr || value->type() != ValueType::kArray) return std::vector<int64_t>(static_cast<size_t>(n_layers), integer(key, low, high));
+        if (value == nullptr || value->type() != ValueType::kArray)
+            return std::vector<int64_t>(static_cast<size_t>(n_layers), integer(key, low, high));
         const auto array = metadata_.get_integers(name);
         if (!array) return fail(array.error()), std::vector<int64_t>{};
         if (static_cast<int64_t>((*array)->size()) != n_layers) {
-            fail(make_error(PONDER_STATUS_FORMAT, "%s has %zu elements for %lld layers", name.c_str(), (*array)->size(), static_cast<long long>(n_layers)));
+            fail(make_error(PONDER_STATUS_FORMAT, "%s has %zu elements for %lld layers", name.c_str(), (*array)->size(),
+                            static_cast<long long>(n_layers)));
             return {};
         }
         std::vector<int64_t> values;
@@ -77,8 +81,8 @@ class KeyReader {
     int64_t check_range(const std::string& name, int64_t value, int64_t low, int64_t high) {
         if (value >= low && value <= high) return value;
         const ponder_status status = value > high ? PONDER_STATUS_LIMIT : PONDER_STATUS_FORMAT;
-        fail(make_error(status, "%s is %lld, it must be %lld to %lld", name.c_str(), static_cast<long long>(value), static_cast<long long>(low),
-                        static_cast<long long>(high)));
+        fail(make_error(status, "%s is %lld, it must be %lld to %lld", name.c_str(), static_cast<long long>(value),
+                        static_cast<long long>(low), static_cast<long long>(high)));
         return low;
     }
 
@@ -102,14 +106,16 @@ void read_rope(KeyReader& keys, HyperParameters& h) {
     if (scaling == "yarn") {
         rope.scaling = RopeScaling::kYarn;
         rope.original_context = keys.integer("rope.scaling.original_context_length", 1, limits::kMaxContext, h.context_length);
-        rope.attention_factor = keys.real("rope.scaling.attn_factor", 0.0f, 1e3f, 1.0f) * keys.real("rope.scaling.yarn_attn_factor", 0.0f, 1e3f, 1.0f);
+        rope.attention_factor =
+            keys.real("rope.scaling.attn_factor", 0.0f, 1e3f, 1.0f) * keys.real("rope.scaling.yarn_attn_factor", 0.0f, 1e3f, 1.0f);
         rope.ext_factor = keys.real("rope.scaling.yarn_ext_factor", -1e-6f, 1e3f, 1.0f);
         rope.beta_fast = keys.real("rope.scaling.yarn_beta_fast", 0.0f, 1e6f, 32.0f);
         rope.beta_slow = keys.real("rope.scaling.yarn_beta_slow", 0.0f, 1e6f, 1.0f);
     } else if (scaling == "linear" || (scaling.empty() && rope.factor != 1.0f)) {
         rope.scaling = RopeScaling::kLinear;
     } else if (!scaling.empty() && scaling != "none") {
-        keys.fail(make_error(PONDER_STATUS_UNSUPPORTED, "%s.rope.scaling.type is '%s'; known are none, linear, yarn", h.architecture.c_str(), scaling.c_str()));
+        keys.fail(make_error(PONDER_STATUS_UNSUPPORTED, "%s.rope.scaling.type is '%s'; known are none, linear, yarn",
+                             h.architecture.c_str(), scaling.c_str()));
     }
 }
 
@@ -134,8 +140,8 @@ Result<HyperParameters> read_hyper_parameters(const Metadata& metadata, const st
 
     for (size_t i = 0; i < h.n_heads.size(); i++) {
         if (h.n_heads[i] % h.n_kv_heads[i] != 0) {
-            return make_error(PONDER_STATUS_FORMAT, "%s.attention.head_count %lld is not a multiple of head_count_kv %lld", architecture.c_str(),
-                              static_cast<long long>(h.n_heads[i]), static_cast<long long>(h.n_kv_heads[i]));
+            return make_error(PONDER_STATUS_FORMAT, "%s.attention.head_count %lld is not a multiple of head_count_kv %lld",
+                              architecture.c_str(), static_cast<long long>(h.n_heads[i]), static_cast<long long>(h.n_kv_heads[i]));
         }
     }
     std::optional<int64_t> default_dim;
@@ -145,8 +151,8 @@ Result<HyperParameters> read_hyper_parameters(const Metadata& metadata, const st
     if (keys.failure()) return *keys.failure();
     for (const int64_t n_heads : h.n_heads) {
         if (n_heads * std::max(h.k_head_dim, h.v_head_dim) > limits::kMaxWidth) {
-            return make_error(PONDER_STATUS_LIMIT, "%s.attention.head_count %lld times the head's length is over the limit of %lld", architecture.c_str(),
-                              static_cast<long long>(n_heads), static_cast<long long>(limits::kMaxWidth));
+            return make_error(PONDER_STATUS_LIMIT, "%s.attention.head_count %lld times the head's length is over the limit of %lld",
+                              architecture.c_str(), static_cast<long long>(n_heads), static_cast<long long>(limits::kMaxWidth));
         }
     }
     read_rope(keys, h);

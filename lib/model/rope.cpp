@@ -12,7 +12,8 @@ namespace {
 
 // Pair index whose wavelength makes n_rotations within the original context (YaRN, arXiv 2309.00071, section 3.2).
 double correction_dim(const RopeParameters& rope, double n_rotations) {
-    return rope.n_rot * std::log(static_cast<double>(rope.original_context) / (n_rotations * 2.0 * std::numbers::pi)) / (2.0 * std::log(double{rope.freq_base}));
+    return rope.n_rot * std::log(static_cast<double>(rope.original_context) / (n_rotations * 2.0 * std::numbers::pi)) /
+           (2.0 * std::log(double{rope.freq_base}));
 }
 
 }  // namespace
@@ -24,8 +25,10 @@ RopeTable make_rope_table(const RopeParameters& rope, std::span<const float> fac
     if (rope.scaling == RopeScaling::kYarn) {
         low = std::max(0.0, std::floor(correction_dim(rope, rope.beta_fast)));
         high = std::min(rope.n_rot - 1.0, std::ceil(correction_dim(rope, rope.beta_slow)));
-        if (rope.ext_factor != 0.0f) table.magnitude = rope.attention_factor * (1.0f + 0.1f * std::log(rope.factor));
-        else table.magnitude = rope.attention_factor;
+        if (rope.ext_factor != 0.0f)
+            table.magnitude = rope.attention_factor * (1.0f + 0.1f * std::log(rope.factor));
+        else
+            table.magnitude = rope.attention_factor;
     }
     for (int i = 0; i < n_pairs; i++) {
         double frequency = std::pow(double{rope.freq_base}, -2.0 * i / rope.n_rot);

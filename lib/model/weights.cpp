@@ -46,7 +46,8 @@ OperandId WeightBinder::matrix_rows(const std::string& name, int64_t n_in, int64
     if (tensor == nullptr) return kNoOperand;
     const size_t row = tensor->data.size() / static_cast<size_t>(n_rows);
     const int64_t dims[] = {n_in, n_out};
-    return program_.add_weight(name, tensor->type, dims, tensor->data.subspan(static_cast<size_t>(first) * row, static_cast<size_t>(n_out) * row));
+    return program_.add_weight(name, tensor->type, dims,
+                               tensor->data.subspan(static_cast<size_t>(first) * row, static_cast<size_t>(n_out) * row));
 }
 
 std::vector<float> WeightBinder::values(const std::string& name, int64_t length) {
@@ -54,7 +55,9 @@ std::vector<float> WeightBinder::values(const std::string& name, int64_t length)
     if (tensor == nullptr) return {};
     const QuantType* type = find_quant_type(tensor->type);
     if (type->block_len != 1) {
-        return fail(make_error(PONDER_STATUS_UNSUPPORTED, "tensor '%s' is a vector of type %s; floats are expected", name.c_str(), type->name)), std::vector<float>{};
+        return fail(make_error(PONDER_STATUS_UNSUPPORTED, "tensor '%s' is a vector of type %s; floats are expected", name.c_str(),
+                               type->name)),
+               std::vector<float>{};
     }
     std::vector<float> values(static_cast<size_t>(length));
     type->decode(tensor->data.data(), values.data(), length);

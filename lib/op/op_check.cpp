@@ -33,7 +33,8 @@ bool same_rows(const ponder_operand* a, const ponder_operand* b) {
 
 // Each rule returns null, or what is wrong.
 const char* check_embed(const OpView& v) {
-    if (!is_weight(v.src[0]) || !is_rows(v.dst[0]) || !is_matrix(v.src[0], v.dst[0]->dims[0])) return "table [n_vocab, width] and rows [width] needed";
+    if (!is_weight(v.src[0]) || !is_rows(v.dst[0]) || !is_matrix(v.src[0], v.dst[0]->dims[0]))
+        return "table [n_vocab, width] and rows [width] needed";
     return nullptr;
 }
 
@@ -49,13 +50,15 @@ const char* check_rms_norm(const OpView& v) {
 
 const char* check_product(const OpView& v) {
     if (!is_rows(v.src[0]) || !is_matrix(v.src[1], v.src[0]->dims[0])) return "the matrix's rows differ in length from the source";
-    if (v.src[2] != nullptr && (!is_vector(v.src[2], v.src[1]->dims[1]) || v.src[2]->type != PONDER_TYPE_F32)) return "the bias has another length";
+    if (v.src[2] != nullptr && (!is_vector(v.src[2], v.src[1]->dims[1]) || v.src[2]->type != PONDER_TYPE_F32))
+        return "the bias has another length";
     return nullptr;
 }
 
 const char* check_matmul(const OpView& v) {
     if (const char* why = check_product(v)) return why;
-    if (!is_rows(v.dst[0]) || v.dst[0]->role != v.src[0]->role || v.dst[0]->dims[0] != v.src[1]->dims[1]) return "the destination has another width";
+    if (!is_rows(v.dst[0]) || v.dst[0]->role != v.src[0]->role || v.dst[0]->dims[0] != v.src[1]->dims[1])
+        return "the destination has another width";
     return nullptr;
 }
 
@@ -66,7 +69,8 @@ const char* check_logits(const OpView& v) {
 
 const char* check_rope(const OpView& v) {
     const ponder_rope_params& p = v.op.params.rope;
-    if (!is_rows(v.src[0]) || v.dst[0] != v.src[0] || v.src[0]->dims[0] != int64_t{p.n_heads} * p.head_dim) return "width is not n_heads * head_dim";
+    if (!is_rows(v.src[0]) || v.dst[0] != v.src[0] || v.src[0]->dims[0] != int64_t{p.n_heads} * p.head_dim)
+        return "width is not n_heads * head_dim";
     if (p.n_rot <= 0 || p.n_rot % 2 != 0 || p.n_rot > p.head_dim) return "n_rot is not an even number up to head_dim";
     if (!is_vector(v.src[1], p.n_rot / 2) || v.src[1]->type != PONDER_TYPE_F32) return "n_rot / 2 inverse frequencies needed";
     return nullptr;
@@ -74,14 +78,16 @@ const char* check_rope(const OpView& v) {
 
 const char* check_kv_write(const OpView& v) {
     const ponder_kv_params& p = v.op.params.kv_write;
-    if (!is_rows(v.src[0]) || v.src[0]->dims[0] != p.k_width || !is_rows(v.src[1]) || v.src[1]->dims[0] != p.v_width) return "key or value width differs";
+    if (!is_rows(v.src[0]) || v.src[0]->dims[0] != p.k_width || !is_rows(v.src[1]) || v.src[1]->dims[0] != p.v_width)
+        return "key or value width differs";
     return nullptr;
 }
 
 const char* check_attention(const OpView& v) {
     const ponder_attention_params& p = v.op.params.attention;
     if (p.n_kv_heads <= 0 || p.n_heads <= 0 || p.n_heads % p.n_kv_heads != 0) return "n_heads is not a multiple of n_kv_heads";
-    if (p.kv.k_width != p.n_kv_heads * p.k_head_dim || p.kv.v_width != p.n_kv_heads * p.v_head_dim) return "cache width is not n_kv_heads * head_dim";
+    if (p.kv.k_width != p.n_kv_heads * p.k_head_dim || p.kv.v_width != p.n_kv_heads * p.v_head_dim)
+        return "cache width is not n_kv_heads * head_dim";
     if (!is_rows(v.src[0]) || v.src[0]->dims[0] != int64_t{p.n_heads} * p.k_head_dim) return "query width is not n_heads * k_head_dim";
     if (!is_rows(v.dst[0]) || v.dst[0]->dims[0] != int64_t{p.n_heads} * p.v_head_dim) return "result width is not n_heads * v_head_dim";
     return nullptr;
@@ -96,8 +102,8 @@ const char* check_add(const OpView& v) {
 }
 
 const char* check_gather_rows(const OpView& v) {
-    const bool fits = is_rows(v.src[0]) && v.src[0]->role == PONDER_OPERAND_ACTIVATION && is_rows(v.dst[0]) && v.dst[0]->role == PONDER_OPERAND_OUTPUT &&
-                      v.src[0]->dims[0] == v.dst[0]->dims[0];
+    const bool fits = is_rows(v.src[0]) && v.src[0]->role == PONDER_OPERAND_ACTIVATION && is_rows(v.dst[0]) &&
+                      v.dst[0]->role == PONDER_OPERAND_OUTPUT && v.src[0]->dims[0] == v.dst[0]->dims[0];
     return fits ? nullptr : "rows to output rows of the same width needed";
 }
 

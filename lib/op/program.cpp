@@ -15,8 +15,8 @@ Result<ponder_kv_params> KvLayout::add_layer(int64_t k_width, int64_t v_width) {
     const auto k_row = row_bytes(*quant, static_cast<uint64_t>(k_width));
     const auto v_row = row_bytes(*quant, static_cast<uint64_t>(v_width));
     if (!k_row || !v_row) {
-        return make_error(PONDER_STATUS_UNSUPPORTED, "cache type %s needs rows that are multiples of %u, this model has %lld and %lld", quant->name,
-                          quant->block_len, static_cast<long long>(k_width), static_cast<long long>(v_width));
+        return make_error(PONDER_STATUS_UNSUPPORTED, "cache type %s needs rows that are multiples of %u, this model has %lld and %lld",
+                          quant->name, quant->block_len, static_cast<long long>(k_width), static_cast<long long>(v_width));
     }
     const auto tokens = static_cast<uint64_t>(page_tokens);
     const ponder_kv_params params{page_bytes, page_bytes + *k_row * tokens, static_cast<int32_t>(k_width), static_cast<int32_t>(v_width)};

@@ -46,8 +46,8 @@ class Program {
 
     std::vector<ponder_operand> operands_;
     std::vector<ponder_op> ops_;
-    std::deque<std::string> names_;            // stable storage of operand names
-    std::deque<std::vector<float>> constants_; // stable storage of constant tables
+    std::deque<std::string> names_;             // stable storage of operand names
+    std::deque<std::vector<float>> constants_;  // stable storage of constant tables
     ponder_program view_{};
 };
 

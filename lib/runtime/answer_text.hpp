@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

@@ -45,7 +45,8 @@ Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl
     return {};
 }
 
-Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows, WorkControl& control) {
+Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
+                                WorkControl& control) {
     std::unique_lock turn(turn_mutex_);
     while (is_running_) {
         if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "cancelled while another session was running");
@@ -75,7 +76,8 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
         if (rows[r].index + item.n_rows >= item.tokens.size()) output_rows_.push_back(static_cast<int32_t>(r));
     }
     kv_.clear();
-    for (const EvaluateItem& item : items) kv_.push_back({item.sequence->pages().data(), static_cast<int32_t>(item.sequence->pages().size())});
+    for (const EvaluateItem& item : items)
+        kv_.push_back({item.sequence->pages().data(), static_cast<int32_t>(item.sequence->pages().size())});
     kv_pool_->list_arenas(arenas_);
     // Logits of one session go straight to the caller; those of several pass through a buffer.
     const auto destination = [&](int32_t r) {

@@ -46,7 +46,8 @@ class Executor {
     };
 
     Executor(MemoryBudget& budget, Program program) : budget_(budget), program_(std::move(program)) {}
-    Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows, WorkControl& control);
+    Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
+                          WorkControl& control);
 
     MemoryBudget& budget_;
     Program program_;

@@ -38,13 +38,14 @@ Result<std::unique_ptr<Generation>> Generation::ask(std::shared_ptr<Session> ses
     return generation;
 }
 
-Result<std::unique_ptr<Generation>> Generation::generate(std::shared_ptr<Session> session, const std::vector<Message>& messages, GenerationOptions options) {
+Result<std::unique_ptr<Generation>> Generation::generate(std::shared_ptr<Session> session, const std::vector<Message>& messages,
+                                                         GenerationOptions options) {
     session->begin_operation();
     return start(std::move(session), messages, std::move(options), false);
 }
 
-Result<std::unique_ptr<Generation>> Generation::start(std::shared_ptr<Session> session, const std::vector<Message>& messages, GenerationOptions options,
-                                                      bool continues_cache) {
+Result<std::unique_ptr<Generation>> Generation::start(std::shared_ptr<Session> session, const std::vector<Message>& messages,
+                                                      GenerationOptions options, bool continues_cache) {
     std::unique_ptr<Generation> generation(new Generation(std::move(session), std::move(options)));
     const TextSide& text = *generation->session_->model().text();
     std::vector<int32_t> prompt;
@@ -66,7 +67,8 @@ Result<std::unique_ptr<Generation>> Generation::start(std::shared_ptr<Session> s
 
 Result<std::vector<int32_t>> Generation::chat_prompt(const std::vector<Message>& messages) const {
     const TextSide& text = *session_->model().text();
-    if (!text.has_template()) return make_error(PONDER_STATUS_UNSUPPORTED, "the model has no chat template; ask for raw continuation instead");
+    if (!text.has_template())
+        return make_error(PONDER_STATUS_UNSUPPORTED, "the model has no chat template; ask for raw continuation instead");
     const bool wants_thought = options_.thinking_budget != 0;
     nlohmann::ordered_json context;
     context["messages"] = nlohmann::ordered_json::array();
@@ -103,11 +105,14 @@ Result<void> Generation::close_thought(std::vector<int32_t>& prompt) const {
 
 Result<void> Generation::prepare(std::vector<int32_t> prompt) {
     const TextSide& text = *session_->model().text();
-    if (prompt.empty()) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "the prompt is empty, and the model has no token to begin a text with");
+    if (prompt.empty())
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "the prompt is empty, and the model has no token to begin a text with");
     if (prompt.size() >= static_cast<size_t>(session_->context())) {
-        return make_error(PONDER_STATUS_CONTEXT_FULL, "the prompt has %zu tokens, the session's context is %d", prompt.size(), session_->context());
+        return make_error(PONDER_STATUS_CONTEXT_FULL, "the prompt has %zu tokens, the session's context is %d", prompt.size(),
+                          session_->context());
     }
-    ReasoningParams params{.think_token = text.think_token(), .end_think_token = text.end_think_token(), .thinking_budget = options_.thinking_budget};
+    ReasoningParams params{
+        .think_token = text.think_token(), .end_think_token = text.end_think_token(), .thinking_budget = options_.thinking_budget};
     const ThoughtState state = text.thought_state(prompt);
     params.starts_in_thought = state == ThoughtState::kOpen;
     if (text.can_think() && options_.thinking_budget >= 0) {
@@ -144,7 +149,9 @@ Result<void> Generation::prefill() {
 
 Result<void> Generation::next(Event& out) {
     while (events_.empty() && !is_finished_) {
-        auto advanced = session_->cancelled() ? Result<void>(make_error(PONDER_STATUS_CANCELLED, "cancelled")) : is_prefilled_ ? step() : prefill();
+        auto advanced = session_->cancelled() ? Result<void>(make_error(PONDER_STATUS_CANCELLED, "cancelled"))
+                        : is_prefilled_       ? step()
+                                              : prefill();
         if (advanced) continue;
         finish(PONDER_FINISH_CANCELLED);
         if (advanced.error().status != PONDER_STATUS_CANCELLED) return advanced.error();

@@ -41,7 +41,8 @@ class Generation {
   public:
     // Builds the prompt; nothing is computed yet. The session is claimed by the caller in all of these calls.
     static Result<std::unique_ptr<Generation>> ask(std::shared_ptr<Session> session, std::string text, GenerationOptions options);
-    static Result<std::unique_ptr<Generation>> generate(std::shared_ptr<Session> session, const std::vector<Message>& messages, GenerationOptions options);
+    static Result<std::unique_ptr<Generation>> generate(std::shared_ptr<Session> session, const std::vector<Message>& messages,
+                                                        GenerationOptions options);
 
     ~Generation() { abandon(); }
     Generation(const Generation&) = delete;
@@ -59,8 +60,8 @@ class Generation {
 
   private:
     Generation(std::shared_ptr<Session> session, GenerationOptions options);
-    static Result<std::unique_ptr<Generation>> start(std::shared_ptr<Session> session, const std::vector<Message>& messages, GenerationOptions options,
-                                                     bool continues_cache);
+    static Result<std::unique_ptr<Generation>> start(std::shared_ptr<Session> session, const std::vector<Message>& messages,
+                                                     GenerationOptions options, bool continues_cache);
     Result<std::vector<int32_t>> chat_prompt(const std::vector<Message>& messages) const;
     Result<void> close_thought(std::vector<int32_t>& prompt) const;
     Result<void> prepare(std::vector<int32_t> prompt);
@@ -82,12 +83,12 @@ class Generation {
     ThoughtText thought_text_;
     AnswerText answer_text_;
     bool thought_is_open_ = false;
-    std::vector<float> logits_;            // [n_vocab]
-    std::optional<int32_t> pending_token_; // generated, not yet evaluated
-    std::vector<int32_t> history_;         // prompt and generated tokens, for penalties
+    std::vector<float> logits_;             // [n_vocab]
+    std::optional<int32_t> pending_token_;  // generated, not yet evaluated
+    std::vector<int32_t> history_;          // prompt and generated tokens, for penalties
     int64_t n_generated_ = 0;
     std::deque<Event> events_;
-    std::string thinking_, answer_;        // all text sent, for the conversation
+    std::string thinking_, answer_;  // all text sent, for the conversation
 
     bool is_prefilled_ = false, is_finished_ = true;  // not begun is finished
     ponder_finish_reason finish_reason_ = PONDER_FINISH_STOP;

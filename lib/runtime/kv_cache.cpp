@@ -14,10 +14,15 @@ constexpr uint64_t kMaxPagesPerArena = 1'024;
 
 }  // namespace
 
-uint64_t KvPool::pages_in_arena(uint64_t page_bytes) { return std::clamp<uint64_t>(kArenaBytes / std::max<uint64_t>(1, page_bytes), 1, kMaxPagesPerArena); }
+uint64_t KvPool::pages_in_arena(uint64_t page_bytes) {
+    return std::clamp<uint64_t>(kArenaBytes / std::max<uint64_t>(1, page_bytes), 1, kMaxPagesPerArena);
+}
 
 KvPool::KvPool(const Device& device, MemoryBudget& budget, uint64_t page_bytes, int32_t page_tokens)
-    : device_(device), budget_(budget), page_bytes_(page_bytes), page_tokens_(page_tokens),
+    : device_(device),
+      budget_(budget),
+      page_bytes_(page_bytes),
+      page_tokens_(page_tokens),
       pages_per_arena_(static_cast<int32_t>(pages_in_arena(page_bytes))) {}
 
 KvPool::~KvPool() { budget_.give_back(arenas_.size() * static_cast<uint64_t>(pages_per_arena_) * page_bytes_); }

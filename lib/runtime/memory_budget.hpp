@@ -20,7 +20,8 @@ class MemoryBudget {
         if (cap_ == 0 || before + n_bytes <= cap_) return {};
         used_.fetch_sub(n_bytes, std::memory_order_relaxed);
         return make_error(PONDER_STATUS_MEMORY_CAP, "%s needs %llu bytes beside %llu in use; the memory cap is %llu", what,
-                          static_cast<unsigned long long>(n_bytes), static_cast<unsigned long long>(before), static_cast<unsigned long long>(cap_));
+                          static_cast<unsigned long long>(n_bytes), static_cast<unsigned long long>(before),
+                          static_cast<unsigned long long>(cap_));
     }
     void give_back(uint64_t n_bytes) { used_.fetch_sub(n_bytes, std::memory_order_relaxed); }
 

@@ -60,8 +60,8 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->text_ = std::move(*text);
     const Tokenizer* tokenizer = model->text_->tokenizer();
     if (tokenizer != nullptr && tokenizer->n_tokens() > model->hyper_parameters_.n_vocab) {
-        return make_error(PONDER_STATUS_FORMAT, "%s: tokenizer.ggml.tokens has %d entries, token_embd.weight %lld rows", path.c_str(), tokenizer->n_tokens(),
-                          static_cast<long long>(model->hyper_parameters_.n_vocab));
+        return make_error(PONDER_STATUS_FORMAT, "%s: tokenizer.ggml.tokens has %d entries, token_embd.weight %lld rows", path.c_str(),
+                          tokenizer->n_tokens(), static_cast<long long>(model->hyper_parameters_.n_vocab));
     }
     model->sampling_defaults_ = read_sampling_defaults(model->file_.metadata, model->text_->has_template());
     if (stop_at(0.8)) return cancelled;
@@ -151,8 +151,8 @@ void Model::describe(const Program& program) {
              .file_bytes = file_bytes,
              .decode_bytes = program.decode_bytes(),
              .kv_bytes_per_token = program.view().kv_page_bytes / static_cast<uint64_t>(program.view().kv_page_tokens)};
-    log_message(PONDER_LOG_INFO, "%s: %s, %lld layers, %lld parameters, on %s (%s)", path_.c_str(), info_.architecture, static_cast<long long>(h.n_layers),
-                static_cast<long long>(n_parameters), info_.backend, info_.device);
+    log_message(PONDER_LOG_INFO, "%s: %s, %lld layers, %lld parameters, on %s (%s)", path_.c_str(), info_.architecture,
+                static_cast<long long>(h.n_layers), static_cast<long long>(n_parameters), info_.backend, info_.device);
 }
 
 }  // namespace ponder

@@ -13,7 +13,8 @@ Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<Model> model, c
     const int64_t trained = model->hyper_parameters().context_length;
     const int64_t context = options.context > 0 ? options.context : std::min<int64_t>(trained, kDefaultContext);
     if (context > limits::kMaxContext) {
-        return make_error(PONDER_STATUS_LIMIT, "context %lld is over the limit of %lld", static_cast<long long>(context), static_cast<long long>(limits::kMaxContext));
+        return make_error(PONDER_STATUS_LIMIT, "context %lld is over the limit of %lld", static_cast<long long>(context),
+                          static_cast<long long>(limits::kMaxContext));
     }
     auto executor = model->executor(options.kv_type);
     if (!executor) return executor.error();
@@ -46,7 +47,8 @@ Result<void> Session::evaluate_batch(std::span<const BatchItem> items, const std
     for (const BatchItem& item : items) {
         const Session& session = *item.session;
         if (item.n_rows > item.tokens.size() || (item.n_rows > 0 && item.logits == nullptr)) {
-            return make_error(PONDER_STATUS_INVALID_ARGUMENT, "logits of %zu rows were asked for %zu tokens", item.n_rows, item.tokens.size());
+            return make_error(PONDER_STATUS_INVALID_ARGUMENT, "logits of %zu rows were asked for %zu tokens", item.n_rows,
+                              item.tokens.size());
         }
         if (static_cast<uint64_t>(session.n_tokens()) + item.tokens.size() > static_cast<uint64_t>(session.context_)) {
             return make_error(PONDER_STATUS_CONTEXT_FULL, "%zu tokens do not fit: the session holds %lld of %d", item.tokens.size(),
@@ -55,7 +57,8 @@ Result<void> Session::evaluate_batch(std::span<const BatchItem> items, const std
         const int64_t n_vocab = session.model_->hyper_parameters().n_vocab;
         for (const int32_t token : item.tokens) {
             if (token < 0 || token >= n_vocab) {
-                return make_error(PONDER_STATUS_INVALID_ARGUMENT, "token %d is outside of the vocabulary of %lld", token, static_cast<long long>(n_vocab));
+                return make_error(PONDER_STATUS_INVALID_ARGUMENT, "token %d is outside of the vocabulary of %lld", token,
+                                  static_cast<long long>(n_vocab));
             }
         }
         if (session.executor_ != items[0].session->executor_) {

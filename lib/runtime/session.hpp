@@ -70,7 +70,8 @@ class Session {
     static Result<void> evaluate_batch(std::span<const BatchItem> items, const std::atomic<bool>* cancelled, ProgressCallback progress);
 
   private:
-    Session(std::shared_ptr<Model> model, Executor* executor, int32_t context) : model_(std::move(model)), executor_(executor), context_(context) {}
+    Session(std::shared_ptr<Model> model, Executor* executor, int32_t context)
+        : model_(std::move(model)), executor_(executor), context_(context) {}
 
     std::shared_ptr<Model> model_;
     Executor* executor_;

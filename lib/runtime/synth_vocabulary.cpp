@@ -5,6 +5,9 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "base/utf8.hpp"
+#include "text/unicode.hpp"
+
 namespace ponder {
 namespace {
 
@@ -101,21 +104,12 @@ constexpr std::string_view kChatTemplate =
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<｜Assistant｜><think>\\n' -}}{%- endif -%}";
 
-bool is_printable(int byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174; }
+bool is_printable(int byte) { return byte_to_printable(static_cast<uint8_t>(byte)) == static_cast<uint32_t>(byte); }
 
-// The byte-level alphabet of GPT-2: printable bytes stand for themselves, the others for U+0100 and up in their order.
+// The byte-level alphabet of GPT-2, [256] letters in UTF-8.
 std::vector<std::string> byte_alphabet() {
     std::vector<std::string> letters(256);
-    int next = 0x100;
-    for (int byte = 0; byte < 256; ++byte) {
-        const int code_point = is_printable(byte) ? byte : next++;
-        std::string& letter = letters[static_cast<size_t>(byte)];
-        if (code_point < 0x80) {
-            letter = {static_cast<char>(code_point)};
-        } else {
-            letter = {static_cast<char>(0xc0 | (code_point >> 6)), static_cast<char>(0x80 | (code_point & 0x3f))};
-        }
-    }
+    for (size_t byte = 0; byte < letters.size(); ++byte) append_utf8(letters[byte], byte_to_printable(static_cast<uint8_t>(byte)));
     return letters;
 }
 

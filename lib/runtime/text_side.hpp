@@ -21,7 +21,8 @@ enum class ThoughtState { kNone, kOpen, kClosed };
 
 class TextSide {
   public:
-    // From a model's metadata; a file without a tokenizer or template gives a side without it. Errors: FORMAT, LIMIT, UNSUPPORTED, TEMPLATE.
+    // From a model's metadata; a file without a tokenizer or template gives a side without it. Errors: FORMAT, LIMIT, UNSUPPORTED,
+    // TEMPLATE.
     static Result<std::shared_ptr<const TextSide>> from_model(const ModelFile& file);
     // From a GGUF, a tokenizer.json or a *.jinja file.
     static Result<std::shared_ptr<const TextSide>> open(const std::string& path);

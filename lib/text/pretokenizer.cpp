@@ -2,7 +2,7 @@
 // Running split stages: pieces stream from stage to stage where the behavior allows it.
 #include "text/pretokenizer.hpp"
 
-#include "text/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

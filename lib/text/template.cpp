@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "text/template_eval.hpp"
 #include "text/template_parser.hpp"
 
@@ -37,6 +38,7 @@ class ContextReader {
     }
 
   private:
+    // Each message's role decides over its strings, however deep they lie.
     Value read_messages(const Json& messages) {
         jinja::List* list = runtime_.make_list();
         for (const Json& message : messages) {
@@ -90,6 +92,7 @@ class ContextReader {
         return Value::of(list);
     }
 
+    // Keys count as strings of the context: a tool's property name is a user's text, too.
     Value read_object(const Json& json, Trust trust, int depth) {
         auto* dict = runtime_.make<jinja::Dict>();
         runtime_.reserve(dict->entries, json.size());
@@ -151,7 +154,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source) {
     if (source.size() > limits::kMaxTemplateBytes) {
         return make_error(PONDER_STATUS_LIMIT, "chat template of %zu bytes; the limit is %zu", source.size(), limits::kMaxTemplateBytes);
     }
-    if (!jinja::is_valid_utf8(source)) return make_error(PONDER_STATUS_TEMPLATE, "chat template is not valid UTF-8");
+    if (!is_utf8(source)) return make_error(PONDER_STATUS_TEMPLATE, "chat template is not valid UTF-8");
     Result<jinja::Body> body = jinja::parse_template(jinja::normalize_newlines(source));
     if (!body) return with_context(std::move(body.error()), "chat template");
     auto program = std::make_unique<Program>();

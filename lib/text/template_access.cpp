@@ -15,6 +15,7 @@ struct SliceRange {
     int64_t first, count, step;
 };
 
+// Python clamps bounds: to [0, length] going up, to [-1, length - 1] going down.
 bool read_bound(Runtime& runtime, const Value& bound, int64_t length, int64_t step, int64_t fallback, int64_t& out) {
     out = fallback;
     if (bound.is_none()) return true;
@@ -38,6 +39,7 @@ bool read_slice(Runtime& runtime, int64_t length, const Value& start, const Valu
     return true;
 }
 
+// Steps other than 1 need random access by code point, so the offsets are listed first.
 const Text* slice_text(Runtime& runtime, const Text& text, const SliceRange& range, int64_t length) {
     const std::string_view bytes = text.bytes;
     const bool is_ascii = static_cast<size_t>(length) == bytes.size();
@@ -87,6 +89,8 @@ Value Runtime::get_index(const Value& object, int64_t index) {
     return cut_value(*this, *object.text, begin, begin + decode_utf8(bytes, begin).size);
 }
 
+// object[key]: elements first, attributes second; object.name is the other way round. message['items'] is a member, message.items
+// the method.
 Value Runtime::get_item(const Value& object, const Value& key) {
     if (!step()) return {};
     if (object.is_undefined()) return get_attribute(object, "element");
@@ -104,6 +108,7 @@ Value Runtime::get_item(const Value& object, const Value& key) {
     return get_attribute(object, key.text->bytes);
 }
 
+// The only door to anything behind a dot: fixed tables of methods and the members of mappings, so nothing of the host is reachable.
 Value Runtime::get_attribute(const Value& object, std::string_view name) {
     if (!step()) return {};
     if (object.is_undefined()) {
@@ -150,6 +155,7 @@ Value Runtime::get_loop_attribute(const Value& value, std::string_view name) {
     return undefined(name, "loop");
 }
 
+// Numbers among the parts are list indexes, as in map(attribute='tags.0').
 Value Runtime::get_path(const Value& object, const Value& path) {
     if (!path.is_string()) return get_item(object, path);
     std::string_view rest = path.text->bytes;

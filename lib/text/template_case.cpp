@@ -7,6 +7,8 @@
 
 #include "text/template_unicode.hpp"
 
+#include "base/utf8.hpp"
+
 namespace ponder::jinja {
 namespace {
 

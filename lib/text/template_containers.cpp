@@ -14,6 +14,8 @@ int64_t read_index(Runtime& runtime, const Value& value) {
 
 // ---- lists
 
+// Hugging Face's sandbox forbids changes of lists and dicts; templates made for other engines rely on them, and in a render's
+// own arena they harm nobody.
 Value list_append(Runtime& runtime, const Value& self, const Args& args) {
     Value item;
     if (read_args(runtime, "append", args, {"object"}, 1, &item)) runtime.push(self.list->items, item);
@@ -101,6 +103,7 @@ Value dict_get(Runtime& runtime, const Value& self, const Args& args) {
     return found ? *found : arguments[1];
 }
 
+// A copy, where Python has a live view; templates look at it at once.
 template <ListType type>
 Value dict_view(Runtime& runtime, const Value& self, const Args& args) {
     if (!read_args(runtime, "dict view", args, {}, 0, nullptr)) return {};
@@ -119,6 +122,7 @@ Value dict_view(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(out);
 }
 
+// Order of the rest is kept.
 Value dict_pop(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[2];
     if (!read_args(runtime, "pop", args, {"key", "default"}, 1, arguments)) return {};
@@ -161,6 +165,7 @@ Value loop_cycle(Runtime& runtime, const Value& self, const Args& args) {
     return args.positional[self.loop->index % args.positional.size()];
 }
 
+// True at the first call, and whenever the arguments differ from the last call's.
 Value loop_changed(Runtime& runtime, const Value& self, const Args& args) {
     List* now = runtime.make_list(ListType::kTuple);
     for (const Value& item : args.positional) runtime.push(now->items, item);

@@ -75,6 +75,7 @@ Evaluator::Flow Evaluator::run_stmt(const Stmt& stmt) {
     return Flow::kNext;
 }
 
+// The branches share the surrounding scope: what an if sets is seen behind it.
 Evaluator::Flow Evaluator::run_if(const Stmt& stmt) {
     for (size_t i = 0; i < stmt.conditions.size(); ++i) {
         const bool is_met = runtime_.is_true(eval(*stmt.conditions[i]));
@@ -136,6 +137,7 @@ void Evaluator::run_set(const Stmt& stmt) {
     if (runtime_.ok()) assign(*stmt.target, value);
 }
 
+// {% call(x) m(a) %}: the block becomes the macro `caller`, which m may call with a value for x.
 void Evaluator::run_call_block(const Stmt& stmt) {
     const Value caller = make_macro(stmt);
     const Value callee = eval(*stmt.expr->items[0]);
@@ -158,6 +160,7 @@ void Evaluator::run_with(const Stmt& stmt) {
     frame_ = outer;
 }
 
+// Runs with an output of its own and makes a text of it. The output is std memory, so its charge is given back here.
 template <class Run>
 const Text* Evaluator::capture_run(Run run) {
     Output output;
@@ -178,12 +181,14 @@ const Text* Evaluator::capture(const Body& body) {
     return text;
 }
 
+// Frames stay in the arena until the render ends, so a macro may outlive the block that defined it.
 Frame* Evaluator::make_frame(Frame* parent) {
     Frame* frame = runtime_.make<Frame>();
     frame->parent = parent;
     return frame;
 }
 
+// Innermost scope first, then the context's variables, then Jinja2's own functions, which a variable may hide.
 Value Evaluator::look_up(std::string_view name) {
     for (const Frame* frame = frame_; frame; frame = frame->parent) {
         runtime_.step(frame->variables.size / 16);
@@ -195,6 +200,7 @@ Value Evaluator::look_up(std::string_view name) {
     return global ? runtime_.bind(name, global, Value::none()) : runtime_.undefined(name);
 }
 
+// Writes to this scope only: Jinja2 loops cannot change outer variables, which is why templates use namespace().
 void Evaluator::set_variable(Frame& frame, std::string_view name, const Value& value) {
     for (NamedValue& variable : frame.variables) {
         if (variable.name != name) continue;
@@ -227,6 +233,7 @@ void Evaluator::assign(const Expr& target, const Value& value) {
     for (size_t i = 0; i < target.items.size() && runtime_.step(); ++i) assign(*target.items[i], values->items[i]);
 }
 
+// The scopes are kept by reference: a macro sees later changes of the variables around it.
 Value Evaluator::make_macro(const Stmt& stmt) {
     Callable* callable = runtime_.make<Callable>();
     callable->name = stmt.text;
@@ -238,6 +245,7 @@ Value Evaluator::make_macro(const Stmt& stmt) {
 
 // ---- calls, which print into a text of their own
 
+// Everything that can be called: builtins and bound methods, macros, and a recursive loop.
 Value Evaluator::call(const Value& callee, const Args& args) {
     const Runtime::Nesting nesting(runtime_);
     if (!nesting || !runtime_.step()) return {};
@@ -262,6 +270,7 @@ Value Evaluator::call_macro(const Callable& callable, const Args& args) {
     return text ? Value::of(text) : Value();
 }
 
+// Named ones first, so that defaults, which may use earlier parameters, are evaluated last and in order.
 bool Evaluator::bind_parameters(const Stmt& macro, const Args& args, Frame& frame) {
     const size_t n = macro.parameters.size();
     ArenaArray<NamedValue> extra;

@@ -5,6 +5,7 @@
 
 namespace ponder::jinja {
 
+// Depth is counted here once for all kinds: every recursion of an expression passes through eval().
 Value Evaluator::eval(const Expr& expr) {
     const Runtime::Nesting nesting(runtime_);
     if (!nesting || !runtime_.step()) return {};
@@ -86,6 +87,7 @@ Value Evaluator::eval(const Expr& expr) {
     return runtime_.ok() ? result : Value();
 }
 
+// The bytes stay in the tree, which outlives the render.
 Value Evaluator::eval_literal(const Expr& expr) {
     if (const auto* text = std::get_if<std::string>(&expr.literal)) return Value::of(runtime_.share_text(*text));
     if (const auto* boolean = std::get_if<bool>(&expr.literal)) return Value::of(*boolean);
@@ -104,6 +106,7 @@ Value Evaluator::eval_items(const Expr& expr, ListType type) {
     return Value::of(list);
 }
 
+// A key given twice keeps its first place and its last value, as in Python.
 Value Evaluator::eval_dict(const Expr& expr) {
     Dict* dict = runtime_.make<Dict>();
     for (size_t i = 0; i + 1 < expr.items.size() && runtime_.ok(); i += 2) {
@@ -123,6 +126,7 @@ Value Evaluator::eval_arithmetic(const Expr& expr) {
     return left;
 }
 
+// Unlike +, ~ takes any value; left-growing, so that concat() can extend its own result in place.
 Value Evaluator::eval_concat(const Expr& expr) {
     const Text* text = nullptr;
     for (const ExprPtr& item : expr.items) {
@@ -134,6 +138,7 @@ Value Evaluator::eval_concat(const Expr& expr) {
     return Value::of(text);
 }
 
+// a < b < c evaluates b once and stops at the first comparison that fails.
 Value Evaluator::eval_comparison(const Expr& expr) {
     Value left = eval(*expr.items[0]);
     for (size_t i = 0; i < expr.ops.size() && runtime_.ok(); ++i) {
@@ -154,6 +159,7 @@ Value Evaluator::eval_and_or(const Expr& expr) {
     return value;
 }
 
+// An absent bound is none, which is what Python's slice object holds.
 Value Evaluator::eval_slice(const Expr& expr) {
     const Value object = eval(*expr.items[0]);
     Value bounds[3];
@@ -177,6 +183,7 @@ Value Evaluator::eval_call(const Expr& expr) {
     return runtime_.ok() ? call(callee, args) : Value();
 }
 
+// Names are compared by walking: calls have a handful of arguments, and ** of a large dict is charged for.
 Args Evaluator::eval_arguments(const std::vector<Argument>& arguments, const Value* caller) {
     ArenaArray<Value> positional;
     ArenaArray<NamedValue> named;

@@ -32,6 +32,7 @@ Keyed read_keyed(Runtime& runtime, const Value& self, const Value& attribute, bo
     return keyed;
 }
 
+// Takes the array over; nobody else keeps it.
 Value list_of(Runtime& runtime, const ArenaArray<Value>& items) {
     List* list = runtime.make_list();
     list->items = items;
@@ -59,6 +60,7 @@ Value filter_last(Runtime& runtime, const Value& self, const Args&) {
     return list->items.size ? list->items[list->items.size - 1] : runtime.undefined("last item");
 }
 
+// Replaces what is undefined; with `boolean` also what is merely false.
 Value filter_default(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[2] = {runtime.make_string({}), Value::of(false)};
     if (!read_args(runtime, "default", args, {"default_value", "boolean"}, 0, arguments)) return {};
@@ -80,6 +82,7 @@ Value filter_reverse(Runtime& runtime, const Value& self, const Args&) {
     return list;
 }
 
+// 'a,b' sorts by a, then b.
 Value filter_sort(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[3] = {Value::of(false), Value::of(false), Value::none()};
     if (!read_args(runtime, "sort", args, {"reverse", "case_sensitive", "attribute"}, 0, arguments)) return {};
@@ -117,6 +120,7 @@ bool has_value(Runtime& runtime, const ArenaArray<Value>& values, const Value& w
     return std::any_of(values.begin(), values.end(), [&](const Value& value) { return runtime.is_equal(value, wanted); });
 }
 
+// By comparing with all before: the number of comparisons is charged, which bounds it.
 Value filter_unique(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[2] = {Value::of(false), Value::none()};
     if (!read_args(runtime, "unique", args, {"case_sensitive", "attribute"}, 0, arguments)) return {};
@@ -153,6 +157,7 @@ Value filter_sum(Runtime& runtime, const Value& self, const Args& args) {
     return total;
 }
 
+// Equal keys without regard to case form one group, which shows the first one's spelling.
 Value filter_groupby(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[3] = {{}, Value::none(), Value::of(false)};
     if (!read_args(runtime, "groupby", args, {"attribute", "default", "case_sensitive"}, 1, arguments)) return {};
@@ -178,6 +183,7 @@ Value filter_items(Runtime& runtime, const Value& self, const Args&) {
     return find_method(self, "items")(runtime, self, Args{});
 }
 
+// The attribute alone, never a member: that is what sets it apart from a dot.
 Value filter_attr(Runtime& runtime, const Value& self, const Args& args) {
     Value name;
     if (!read_args(runtime, "attr", args, {"name"}, 1, &name)) return {};
@@ -203,6 +209,7 @@ Value filter_batch(Runtime& runtime, const Value& self, const Args& args) {
     return list_of(runtime, batches);
 }
 
+// Columns: the first ones are longer by one where the items do not divide evenly.
 Value filter_slice(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[2] = {{}, Value::none()};
     if (!read_args(runtime, "slice", args, {"slices", "fill_with"}, 1, arguments)) return {};

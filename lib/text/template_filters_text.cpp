@@ -35,6 +35,7 @@ const Text* title(Runtime& runtime, const Text& text) {
     });
 }
 
+// Jinja2 marks the result as safe and would escape what is added to it; chat templates run without autoescape, so a plain text it is.
 const Text* escape(Runtime& runtime, const Text& text) {
     return map_code_points(runtime, text, [](CodePoint c, std::string_view original, size_t) {
         switch (c.value) {
@@ -54,6 +55,7 @@ const Text* escape(Runtime& runtime, const Text& text) {
     });
 }
 
+// Byte by byte: each byte of a character outside ASCII becomes %XX of its own.
 const Text* url_quote(Runtime& runtime, const Text& text, bool for_query) {
     constexpr char kHex[] = "0123456789ABCDEF";
     TextBuilder out(runtime, text.bytes.size());
@@ -93,6 +95,7 @@ Value filter_trim(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(strip(runtime, *runtime.to_text(self), chars, Side::kBoth));
 }
 
+// Unlike the method, the filter makes strings of whatever it is given.
 Value filter_replace(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[3] = {{}, {}, Value::none()};
     if (!read_args(runtime, "replace", args, {"old", "new", "count"}, 2, arguments)) return {};
@@ -144,6 +147,7 @@ Value filter_indent(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(out.finish());
 }
 
+// Texts that are too long by no more than the leeway are left whole.
 Value filter_truncate(Runtime& runtime, const Value& self, const Args& args) {
     const Text dots{"...", {}};
     Value arguments[4] = {Value::of(int64_t{255}), Value::of(false), Value::of(&dots), Value::of(int64_t{5})};
@@ -179,6 +183,7 @@ Value filter_wordcount(Runtime& runtime, const Value& self, const Args&) {
 
 // ---- numbers
 
+// Spaces around and underscores inside do not count; the length is capped, since no number needs more.
 std::string number_text(Runtime& runtime, const Value& value) {
     const Text* stripped = strip(runtime, *value.text, Value::none(), Side::kBoth);
     std::string digits;
@@ -189,6 +194,7 @@ std::string number_text(Runtime& runtime, const Value& value) {
     return digits;
 }
 
+// Numbers too large or too small for a double are infinite or zero in Python, not errors.
 bool parse_float(const std::string& text, double& value) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc::result_out_of_range && end == text.data() + text.size()) {
@@ -200,6 +206,7 @@ bool parse_float(const std::string& text, double& value) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
+// int(text, base) takes the prefix that belongs to the base.
 bool parse_integer(std::string text, int64_t base, int64_t& value) {
     const size_t n_sign = !text.empty() && text[0] == '-' ? 1 : 0;
     const char prefix = text.size() > n_sign + 1 && text[n_sign] == '0' ? static_cast<char>(text[n_sign + 1] | 0x20) : '\0';
@@ -209,6 +216,7 @@ bool parse_integer(std::string text, int64_t base, int64_t& value) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
+// '42.9' is 42 by way of a float, as in Jinja2; only what is no number at all gives the default.
 Value filter_int(Runtime& runtime, const Value& self, const Args& args) {
     Value arguments[2] = {Value::of(int64_t{0}), Value::of(int64_t{10})};
     if (!read_args(runtime, "int", args, {"default", "base"}, 0, arguments)) return {};
@@ -260,6 +268,7 @@ double round_to(double value, int64_t precision) {
     return rounded;
 }
 
+// Integers stay integers for the common method; ceil and floor give floats.
 Value filter_round(Runtime& runtime, const Value& self, const Args& args) {
     const Text common{"common", {}};
     Value arguments[2] = {Value::of(int64_t{0}), Value::of(&common)};
@@ -303,6 +312,8 @@ Value filter_filesizeformat(Runtime& runtime, const Value& self, const Args& arg
     return runtime.make_string(text + (is_binary ? "iB" : "B"));
 }
 
+// Hugging Face's tojson: json.dumps without HTML escaping and with non-ASCII letters as they are. An indent drops the space
+// behind commas.
 Value filter_tojson(Runtime& runtime, const Value& self, const Args& args) {
     const Text comma{",", {}}, comma_space{", ", {}}, colon_space{": ", {}};
     Value arguments[4] = {Value::none(), Value::of(false), Value::none(), Value::of(false)};

@@ -6,6 +6,8 @@
 
 #include "text/template_text.hpp"
 
+#include "base/utf8.hpp"
+
 namespace ponder::jinja {
 namespace {
 
@@ -22,6 +24,7 @@ struct Spec {
     char type = '\0';
 };
 
+// Saturates: a width beyond 2^31 meets the memory limit anyway.
 int64_t read_number(std::string_view text, size_t& at) {
     int64_t value = 0;
     for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at)
@@ -42,6 +45,7 @@ std::string unsigned_digits(uint64_t value, const Spec& spec) {
     return spec.type == 'X' ? upper_ascii(std::move(digits)) : digits;
 }
 
+// std::to_chars and not printf, whose decimal point follows the host's locale.
 std::string unsigned_float(double value, const Spec& spec) {
     if (!std::isfinite(value)) return std::isnan(value) ? "nan" : "inf";
     const char type = static_cast<char>(spec.type | 0x20);
@@ -91,6 +95,7 @@ bool format_number(Runtime& runtime, const Value& value, const Spec& spec, std::
     return true;
 }
 
+// '=' puts the fill between sign and digits.
 void append_padded(Runtime& runtime, TextBuilder& out, const Text& prefix, const Text& body, const Spec& spec, char default_align) {
     const char align = spec.align ? spec.align : default_align;
     const int64_t used = runtime.length(Value::of(&prefix)) + runtime.length(Value::of(&body));
@@ -124,6 +129,7 @@ const Text* repr_text(Runtime& runtime, const Value& value) {
 
 // ---- "%s" % value
 
+// The format's own bytes keep the format's marks, each value its own.
 class PercentFormatter {
   public:
     PercentFormatter(Runtime& runtime, const Text& format, const Value& values)
@@ -145,6 +151,7 @@ class PercentFormatter {
     }
 
   private:
+    // A tuple gives its elements in turn; anything else is the one value.
     Value next_value() {
         if (values_.is_list() && values_.list->type == ListType::kTuple) {
             if (n_used_ < values_.list->items.size) return values_.list->items[n_used_++];
@@ -280,6 +287,7 @@ class PercentFormatter {
 
 // ---- "{}".format(value)
 
+// [[fill]align][sign][#][0][width][grouping][.precision][type], as in Python's format specification mini-language.
 bool parse_spec(std::string_view text, Spec& spec) {
     const auto is_align = [](char c) { return c == '<' || c == '>' || c == '^' || c == '='; };
     size_t at = 0;
@@ -376,6 +384,7 @@ class BraceFormatter {
         return value;
     }
 
+    // An empty name takes the next positional argument.
     Value find_argument(std::string_view name) {
         size_t digits = 0;
         const int64_t number = read_number(name, digits);

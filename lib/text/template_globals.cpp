@@ -11,6 +11,7 @@ Value dict_update(Runtime& runtime, const Value& self, const Args& args);
 
 namespace {
 
+// Made whole at once, which the limit of Jinja2's sandbox keeps small.
 Value global_range(Runtime& runtime, const Value&, const Args& args) {
     if (args.positional.empty() || args.positional.size() > 3 || !args.named.empty())
         return runtime.fail("range takes one to three integers");
@@ -46,6 +47,7 @@ Value global_namespace(Runtime& runtime, const Value&, const Args& args) {
     return value;
 }
 
+// The message is cut: it becomes a status text.
 Value global_raise(Runtime& runtime, const Value&, const Args& args) {
     Value message;
     if (!read_args(runtime, "raise_exception", args, {"message"}, 1, &message)) return {};
@@ -161,6 +163,7 @@ Value global_strftime_now(Runtime& runtime, const Value&, const Args& args) {
     return Value::of(marked.finish());
 }
 
+// Nothing at the first call, the separator at all later ones.
 Value call_joiner(Runtime& runtime, const Value& self, const Args&) {
     ArenaArray<Value>& state = self.list->items;  // separator, whether it was called before
     const bool is_first = !runtime.is_true(state[1]);
@@ -177,6 +180,7 @@ Value global_joiner(Runtime& runtime, const Value&, const Args& args) {
     return runtime.ok() ? runtime.bind("joiner", call_joiner, Value::of(state)) : Value();
 }
 
+// State lies in the namespace, which a template can overwrite; so everything is looked at again.
 Value cycler_move(Runtime& runtime, const Value& self, bool is_reset) {
     Value* items = runtime.find(*self.dict, "items");
     Value* position = runtime.find(*self.dict, "position");

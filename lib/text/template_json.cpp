@@ -8,6 +8,7 @@
 namespace ponder::jinja {
 namespace {
 
+// Empty if the character stays as it is; DEL and everything above do, unless only ASCII may be written.
 std::string_view json_escape(const CodePoint& c, bool ensure_ascii, char (&buffer)[16]) {
     switch (c.value) {
         case '"':
@@ -101,6 +102,7 @@ class JsonWriter {
         out_.append("\"");
     }
 
+    // Only with an indent, which may be empty.
     void write_line_break() {
         if (!style_.indent) return;
         out_.append("\n");
@@ -125,6 +127,7 @@ class JsonWriter {
         write_items(list.items.size, "[", "]", [&](size_t i) { write(list.items[i]); });
     }
 
+    // Python writes numbers, bools and none as strings where they are keys.
     void write_key(const Value& key) {
         if (key.is_string()) return write_string(*key.text);
         if (!key.is_number() && !key.is_none()) {
@@ -144,6 +147,7 @@ class JsonWriter {
         });
     }
 
+    // In a copy: sorting for print must not change the dict.
     std::span<DictEntry> sorted(std::span<const DictEntry> entries) {
         ArenaArray<Value> keys, values;
         ArenaArray<DictEntry> out;

@@ -84,6 +84,7 @@ class Lexer {
 
     char sign_at(size_t at) const { return at < source_.size() && (source_[at] == '-' || source_[at] == '+') ? source_[at] : '\0'; }
 
+    // A brace that opens no delimiter is text.
     void lex_root() {
         size_t open = at_;
         for (;; ++open) {
@@ -114,6 +115,7 @@ class Lexer {
         return sign == '\0' && end < source_.size() && source_[end] == '\n' ? end + 1 : end;
     }
 
+    // Nothing inside counts, not even strings.
     void lex_comment() {
         size_t close = source_.find("#}", at_);
         if (close == std::string_view::npos)
@@ -194,6 +196,7 @@ class Lexer {
         lex_operator();
     }
 
+    // Brackets are matched here already: while one is open, '}}' and '%}' are not the end of the tag.
     void lex_operator() {
         const auto found = std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view name) { return starts_with(name); });
         if (found == kOperators.end()) {
@@ -211,6 +214,7 @@ class Lexer {
         at_ += found->size();
     }
 
+    // Escapes are only skipped; their meaning is parse_string_literal's.
     void lex_string(char quote) {
         size_t end = at_ + 1;
         while (end < source_.size() && source_[end] != quote) end += source_[end] == '\\' ? 2 : 1;
@@ -272,6 +276,7 @@ class Lexer {
 
 }  // namespace
 
+// The one line end at the end goes because editors add it; Jinja2 calls this keep_trailing_newline = false.
 std::string normalize_newlines(std::string_view source) {
     std::string out;
     out.reserve(source.size());

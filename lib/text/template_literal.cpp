@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/utf8.hpp"
 #include "text/template_parser.hpp"
 #include "text/template_unicode.hpp"
 
@@ -34,6 +35,7 @@ class StringDecoder {
     std::string take() { return std::move(out_); }
 
   private:
+    // Unknown escapes stay as they are, with their backslash.
     bool decode_escape() {
         const char c = body_[at_ + 1];
         at_ += 2;
@@ -52,6 +54,7 @@ class StringDecoder {
         return true;
     }
 
+    // One to three digits.
     bool decode_octal() {
         uint32_t value = 0;
         --at_;
@@ -85,6 +88,7 @@ class StringDecoder {
         return append(value);
     }
 
+    // A lone surrogate has no UTF-8 form.
     bool append(uint32_t value) {
         if (value > 0x10ffff || is_surrogate(value)) return false;
         char bytes[4];

@@ -48,6 +48,7 @@ const Text* read_text(Runtime& runtime, const char* what, const Value& value) {
     return runtime.share_text({});
 }
 
+// Bools count as integers, as in Python.
 int64_t read_integer(Runtime& runtime, const char* what, const Value& value) {
     if (value.is_integer()) return value.as_integer();
     return runtime.fail("%s needs an integer, not '%s'", what, type_name(value)), 0;
@@ -68,6 +69,7 @@ Value str_map(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(function(runtime, text_of(self)));
 }
 
+// Words are runs of letters with case, so str.title capitalizes behind an apostrophe.
 const Text* title(Runtime& runtime, const Text& text) {
     bool follows_cased = false;
     return map_code_points(runtime, text, [&](CodePoint c, std::string_view original, size_t) {
@@ -122,6 +124,7 @@ void split_text(Runtime& runtime, const Text& text, std::string_view separator, 
     if (runtime.ok()) runtime.push(out.items, cut_value(runtime, text, at, text.bytes.size()));
 }
 
+// Pieces come last first; the caller turns them around.
 void split_text_from_right(Runtime& runtime, const Text& text, std::string_view separator, int64_t max_splits, List& out) {
     size_t end = text.bytes.size();
     while (runtime.step() && (max_splits < 0 || static_cast<int64_t>(out.items.size) < max_splits)) {
@@ -251,6 +254,7 @@ Value str_pad(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(pad(runtime, text_of(self), read_integer(runtime, "padding", arguments[0]), *fill, side));
 }
 
+// Zeros go behind a sign.
 Value str_zfill(Runtime& runtime, const Value& self, const Args& args) {
     Value width;
     if (!read_args(runtime, "zfill", args, {"width"}, 1, &width)) return {};

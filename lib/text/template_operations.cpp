@@ -90,6 +90,7 @@ bool Runtime::is_true(const Value& value) const {
     }
 }
 
+// Never an error, as in Python: values of different types are just unequal. Cycles end at the depth limit.
 bool Runtime::is_equal(const Value& a, const Value& b) {
     if (!step()) return false;
     if (a.is_number() && b.is_number()) return compare_numbers(a, b) == 0;
@@ -145,6 +146,7 @@ bool Runtime::is_less(const Value& a, const Value& b) {
     return false;
 }
 
+// Marks do not matter to comparisons: a user's text can steer a template, but not become its bytes.
 bool Runtime::contains(const Value& container, const Value& item) {
     if (container.is_string()) {
         if (!item.is_string()) return fail("'in <string>' requires a string as its left side, not '%s'", type_name(item)), false;
@@ -159,6 +161,7 @@ bool Runtime::contains(const Value& container, const Value& item) {
     return false;
 }
 
+// Code points for strings.
 int64_t Runtime::length(const Value& value) {
     switch (value.kind) {
         case Kind::kUndefined:
@@ -177,6 +180,7 @@ int64_t Runtime::length(const Value& value) {
     }
 }
 
+// A text gives one text a character, each with its own mark.
 List* Runtime::iterate(const Value& value) {
     if (value.is_list()) return value.list;
     List* list = make_list();
@@ -197,12 +201,14 @@ List* Runtime::iterate(const Value& value) {
     return list;
 }
 
+// Tuples of plain values are keys; what Python would also take (tuples in tuples) no template has been seen to use.
 bool Runtime::is_hashable(const Value& key) const {
     if (key.is_dict() || (key.is_list() && key.list->type != ListType::kTuple)) return false;
     if (!key.is_list()) return true;
     return std::all_of(key.list->items.begin(), key.list->items.end(), [](const Value& v) { return !v.is_dict() && !v.is_list(); });
 }
 
+// The pointer is good until the dict grows.
 Value* Runtime::find(Dict& dict, std::string_view key) {
     for (size_t i = 0; i < dict.entries.size; ++i) {
         DictEntry& entry = dict.entries[i];

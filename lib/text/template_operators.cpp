@@ -22,17 +22,20 @@ Value fail_types(Runtime& runtime, Op op, const Value& a, const Value& b) {
 
 Value fail_overflow(Runtime& runtime) { return runtime.fail_limit("bits for an integer", 64); }
 
+// Python rounds quotients down, C++ towards zero.
 int64_t floor_divide(int64_t a, int64_t b) {
     const int64_t quotient = a / b;
     return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
+// The sign of a remainder is the divisor's.
 double floor_modulo(double a, double b) {
     const double rest = std::fmod(a, b);
     if (rest == 0) return std::copysign(0.0, b);
     return (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
+// By squaring; the square of the last step may overflow unused.
 Value power(Runtime& runtime, int64_t base, int64_t exponent) {
     if (exponent < 0) {
         if (base == 0) return runtime.fail("zero to a negative power");
@@ -104,6 +107,7 @@ Value concat_lists(Runtime& runtime, const List& a, const List& b) {
     return Value::of(out);
 }
 
+// The size is known beforehand, so a product that cannot fit fails before anything is made.
 Value repeat(Runtime& runtime, const Value& sequence, int64_t count) {
     const size_t size = sequence.is_string() ? sequence.text->bytes.size() : sequence.list->items.size * sizeof(Value);
     const size_t n = count > 0 ? static_cast<size_t>(count) : 0;

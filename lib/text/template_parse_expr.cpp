@@ -38,6 +38,7 @@ ExprPtr ExpressionParser::parse_and() {
     return node;
 }
 
+// not binds looser than comparisons.
 ExprPtr ExpressionParser::parse_not() {
     if (!is_name("not")) return parse_compare();
     const Nesting nesting(*this);
@@ -76,6 +77,7 @@ ExprPtr ExpressionParser::parse_compare() {
     return node;
 }
 
+// Chains of one precedence are one flat node: a template that adds a hundred pieces is not a hundred levels deep.
 ExprPtr ExpressionParser::parse_sum() {
     ExprPtr first = parse_concat();
     if (!ok() || !(is_operator("+") || is_operator("-"))) return first;
@@ -88,6 +90,7 @@ ExprPtr ExpressionParser::parse_sum() {
     return node;
 }
 
+// ~ binds tighter than + and -: Jinja2's order, not Python's.
 ExprPtr ExpressionParser::parse_concat() {
     ExprPtr first = parse_product();
     if (!ok() || !is_operator("~")) return first;
@@ -127,6 +130,7 @@ ExprPtr ExpressionParser::parse_power() {
     return node;
 }
 
+// Filters bind to the signed value, so -1|abs is 1; tests too.
 ExprPtr ExpressionParser::parse_unary(bool with_filters) {
     const Nesting nesting(*this);
     if (!nesting) return nullptr;
@@ -208,6 +212,7 @@ ExprPtr ExpressionParser::parse_tuple(bool with_conditional, std::string_view en
     return has_parentheses ? std::move(tuple) : fail_unexpected();
 }
 
+// true, false and none cannot be assigned; every other name can.
 ExprPtr ExpressionParser::parse_one_target(bool with_namespace) {
     const Nesting nesting(*this);
     if (!nesting) return nullptr;
@@ -304,6 +309,7 @@ ExprPtr ExpressionParser::parse_one_filter(ExprPtr value) {
     return node;
 }
 
+// `is name`, `is name argument` or `is name(arguments)`; else, or and and end a test without an argument.
 ExprPtr ExpressionParser::parse_test(ExprPtr value) {
     advance();
     ExprPtr node = make(ExprKind::kTest, std::move(value));
@@ -324,6 +330,7 @@ ExprPtr ExpressionParser::parse_test(ExprPtr value) {
     return is_negated ? make(ExprKind::kNot, std::move(node)) : std::move(node);
 }
 
+// a.0 is a[0].
 ExprPtr ExpressionParser::parse_subscript(ExprPtr value) {
     if (skip_operator(".")) {
         if (current().kind != TokenKind::kInteger) {
@@ -360,6 +367,7 @@ ExprPtr ExpressionParser::parse_call(ExprPtr callee) {
     return node;
 }
 
+// Python's order: positional, then *list and named, then **mapping.
 void ExpressionParser::parse_arguments(ExprPtr& node) {
     if (!expect_operator("(")) return;
     auto latest = Argument::Kind::kPositional;  // kinds must come in the order of the enum, and each star once

@@ -49,6 +49,7 @@ bool ParserBase::expect_kind(TokenKind kind, const char* what) {
     return ok();
 }
 
+// Any name, including those that start tags: Jinja2 reserves none of them.
 std::string ParserBase::expect_name() {
     if (!ok()) return {};
     if (current().kind != TokenKind::kName) return fail_unexpected(), std::string();
@@ -147,6 +148,7 @@ StmtPtr TemplateParser::make_stmt(StmtKind kind) const {
     return stmt;
 }
 
+// Statements up to one of `ends`, or to the end of the source if there are none.
 Body TemplateParser::parse_body(std::initializer_list<std::string_view> ends) {
     Body body;
     const Nesting nesting(*this);
@@ -227,6 +229,7 @@ StmtPtr TemplateParser::parse_if() {
     return stmt;
 }
 
+// A condition takes no `x if y else z` in the iterable, because `if` begins the loop's filter.
 StmtPtr TemplateParser::parse_for() {
     StmtPtr stmt = make_stmt(StmtKind::kFor);
     advance();
@@ -246,6 +249,7 @@ StmtPtr TemplateParser::parse_for() {
     return stmt;
 }
 
+// Without '=' the value is the text of a block up to endset.
 StmtPtr TemplateParser::parse_set() {
     StmtPtr stmt = make_stmt(StmtKind::kSet);
     advance();
@@ -261,6 +265,7 @@ StmtPtr TemplateParser::parse_set() {
     return stmt;
 }
 
+// (a, b=default, ...), where nothing without a default follows one with it.
 void TemplateParser::parse_parameters(Stmt& stmt) {
     if (!expect_operator("(")) return;
     while (ok() && !is_operator(")")) {
@@ -318,6 +323,7 @@ StmtPtr TemplateParser::parse_filter_block() {
     return stmt;
 }
 
+// {% with a = 1, b = 2 %}
 StmtPtr TemplateParser::parse_with() {
     StmtPtr stmt = make_stmt(StmtKind::kWith);
     advance();

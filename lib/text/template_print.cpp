@@ -22,6 +22,7 @@ std::string_view repr_escape(const CodePoint& c, char quote, char (&buffer)[12])
     return {buffer, static_cast<size_t>(std::snprintf(buffer, sizeof buffer, format, static_cast<unsigned>(c.value)))};
 }
 
+// Single quotes unless the text has them and no double ones. Quotes and commas are the template's own bytes.
 void append_string_repr(Runtime& runtime, TextBuilder& out, const Text& text) {
     const std::string_view bytes = text.bytes;
     const bool has_single = bytes.find('\'') != std::string_view::npos, has_double = bytes.find('"') != std::string_view::npos;
@@ -53,6 +54,7 @@ void append_items(Runtime& runtime, TextBuilder& out, std::span<const Value> ite
     out.append(close);
 }
 
+// Views of dicts and ranges say what they are, as in Python.
 void append_list(Runtime& runtime, TextBuilder& out, const List& list) {
     const auto items = list.items.span();
     switch (list.type) {
@@ -114,6 +116,7 @@ void append_repr(Runtime& runtime, TextBuilder& out, const Value& value) {
     append_str(runtime, out, value);
 }
 
+// Only strings differ between str and repr; what contains strings shows their repr.
 void append_str(Runtime& runtime, TextBuilder& out, const Value& value) {
     switch (value.kind) {
         case Kind::kUndefined:

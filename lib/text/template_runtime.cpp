@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/utf8.hpp"
 #include "text/template_text.hpp"
 
 namespace ponder::jinja {
@@ -26,7 +27,7 @@ Value Runtime::fail(const char* format, ...) {
     std::vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     std::string_view text = message;
-    while (!text.empty() && !is_valid_utf8(text.substr(text.size() - std::min<size_t>(text.size(), 4))) && !is_valid_utf8(text)) {
+    while (!text.empty() && !is_utf8(text.substr(text.size() - std::min<size_t>(text.size(), 4))) && !is_utf8(text)) {
         text.remove_suffix(1);  // vsnprintf may have cut a character
     }
     error_ = make_error(PONDER_STATUS_TEMPLATE, "line %d: %.*s", line_, static_cast<int>(text.size()), text.data());
@@ -54,6 +55,7 @@ char* Runtime::make_bytes(size_t size) {
     return data;
 }
 
+// Marks move behind what was printed before and join the last one where they touch.
 void Runtime::print(Output& out, const Text& text) {
     if (!step_bytes(text.bytes.size())) return;
     if (text.bytes.size() > limits::kMaxTemplateOutputBytes - out.bytes.size()) {
@@ -104,6 +106,7 @@ Value Runtime::undefined(std::string_view name, const char* owner) {
     return value;
 }
 
+// A method with its object, so that it can be called later.
 Value Runtime::bind(std::string_view name, Builtin function, const Value& self) {
     Callable* callable = make<Callable>();
     callable->name = name;
@@ -112,6 +115,7 @@ Value Runtime::bind(std::string_view name, Builtin function, const Value& self) 
     return Value::of(callable);
 }
 
+// Looked up by name at each use: an unknown filter in a branch that is never taken does no harm.
 Value Runtime::apply_filter(std::string_view name, const Value& value, const Args& args) {
     const Nesting nesting(*this);
     if (!nesting || !step()) return {};

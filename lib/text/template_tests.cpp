@@ -39,6 +39,7 @@ Value test_compare(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(apply_comparison(runtime, op, self, other));
 }
 
+// Identity is only visible for lists and dicts; other values have none here, so equal ones are the same.
 Value test_sameas(Runtime& runtime, const Value& self, const Args& args) {
     Value other;
     if (!read_args(runtime, "sameas", args, {"other"}, 1, &other)) return {};
@@ -48,6 +49,7 @@ Value test_sameas(Runtime& runtime, const Value& self, const Args& args) {
     return Value::of(runtime.is_equal(self, other));
 }
 
+// By the operator, so that floats and type errors are its own.
 Value remainder(Runtime& runtime, const Value& self, const Value& divisor) { return apply_arithmetic(runtime, Op::kMod, self, divisor); }
 
 template <int64_t rest>

@@ -23,6 +23,7 @@ std::span<const TextSpan> cut_marks(Runtime& runtime, const Text& text, size_t b
 
 }  // namespace
 
+// Growth doubles; finish() gives the unused tail back to the arena.
 TextBuilder::TextBuilder(Runtime& runtime, size_t expected_bytes) : runtime_(runtime) {
     if (expected_bytes) runtime_.reserve(bytes_, expected_bytes);
 }
@@ -126,6 +127,7 @@ size_t find_text(Runtime& runtime, std::string_view text, std::string_view needl
     return kNone;
 }
 
+// Long needles are found from the left, where the linear search is; the last hit counts.
 size_t find_last(Runtime& runtime, std::string_view text, std::string_view needle) {
     if (needle.empty()) return text.size();
     size_t last = std::string_view::npos;
@@ -144,6 +146,7 @@ size_t byte_offset(std::string_view text, size_t index) {
     return at;
 }
 
+// The characters to strip are compared as bytes of whole code points.
 const Text* strip(Runtime& runtime, const Text& text, const Value& chars, Side side) {
     const std::string_view bytes = text.bytes;
     const bool is_space_only = chars.is_none() || chars.is_undefined();
@@ -175,6 +178,7 @@ const Text* strip(Runtime& runtime, const Text& text, const Value& chars, Side s
     return cut(runtime, text, begin, end);
 }
 
+// What is put in keeps its own marks: replacing a user's text by the template's makes those bytes trusted, and the reverse.
 const Text* replace(Runtime& runtime, const Text& text, const Text& from, const Text& to, int64_t max_count) {
     if (max_count == 0) return &text;
     TextBuilder out(runtime, text.bytes.size());
@@ -221,6 +225,7 @@ const Text* pad(Runtime& runtime, const Text& text, int64_t width, const Text& f
     return out.finish();
 }
 
+// Python's line boundaries, which include form feeds and Unicode's separators.
 List* split_lines(Runtime& runtime, const Text& text, bool keeps_ends) {
     const std::string_view bytes = text.bytes;
     List* lines = runtime.make_list();

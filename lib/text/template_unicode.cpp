@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "base/utf8.hpp"
+
 namespace ponder::jinja {
 namespace {
 
@@ -24,49 +26,14 @@ size_t ascii_run(std::string_view text, size_t at) {
     return at - begin;
 }
 
-bool is_continuation(unsigned char byte) { return (byte & 0xc0) == 0x80; }
-
 }  // namespace
 
 CodePoint decode_utf8(std::string_view text, size_t at) {
-    const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
-    const unsigned char lead = byte(0);
+    const auto lead = static_cast<unsigned char>(text[at]);
     if (lead < 0x80) return {lead, 1};
-    const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    const CodePoint invalid{0xdc00u + lead, 1};
-    if (lead < 0xc2 || lead > 0xf4 || text.size() - at < size) return invalid;
-    uint32_t value = lead & (0x7fu >> size);
-    for (size_t i = 1; i < size; ++i) {
-        if (!is_continuation(byte(i))) return invalid;
-        value = (value << 6) | (byte(i) & 0x3fu);
-    }
-    const bool is_overlong = (size == 3 && value < 0x800) || (size == 4 && value < 0x10000);
-    if (is_overlong || value > 0x10ffff || is_surrogate(value)) return invalid;
-    return {value, size};
-}
-
-size_t encode_utf8(uint32_t c, char* out) {
-    const auto tail = [&](int shift) { return static_cast<char>(0x80u | ((c >> shift) & 0x3fu)); };
-    if (c < 0x80) {
-        out[0] = static_cast<char>(c);
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = static_cast<char>(0xc0u | (c >> 6));
-        out[1] = tail(0);
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = static_cast<char>(0xe0u | (c >> 12));
-        out[1] = tail(6);
-        out[2] = tail(0);
-        return 3;
-    }
-    out[0] = static_cast<char>(0xf0u | (c >> 18));
-    out[1] = tail(12);
-    out[2] = tail(6);
-    out[3] = tail(0);
-    return 4;
+    const Utf8Step step = ponder::decode_utf8(text.substr(at));
+    if (step.state != Utf8State::kValid) return {0xdc00u + lead, 1};
+    return {step.code_point, step.n_bytes};
 }
 
 size_t count_code_points(std::string_view text) {
@@ -78,15 +45,6 @@ size_t count_code_points(std::string_view text) {
         for (size_t i = 0; i < 8 && at < text.size(); ++i, ++count) at += decode_utf8(text, at).size;
     }
     return count;
-}
-
-bool is_valid_utf8(std::string_view text) {
-    for (size_t at = 0; at < text.size();) {
-        const CodePoint c = decode_utf8(text, at);
-        if (is_surrogate(c.value)) return false;
-        at += c.size;
-    }
-    return true;
 }
 
 bool is_space(uint32_t c) {

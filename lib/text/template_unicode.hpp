@@ -17,11 +17,7 @@ struct CodePoint {
 // 0xDC00 + byte, as Python's "surrogateescape" has it, so that every text can be walked.
 CodePoint decode_utf8(std::string_view text, size_t at);
 
-// Writes 1-4 bytes to `out` and returns how many.
-size_t encode_utf8(uint32_t code_point, char* out);
-
 size_t count_code_points(std::string_view text);
-bool is_valid_utf8(std::string_view text);
 
 inline bool is_surrogate(uint32_t c) { return c >= 0xd800 && c < 0xe000; }
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "text/tokenizer_parts.hpp"
 #include "text/unicode.hpp"
-#include "text/utf8.hpp"
 
 namespace ponder {
 

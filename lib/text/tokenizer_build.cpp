@@ -3,7 +3,7 @@
 #include "text/tokenizer_build.hpp"
 
 #include "base/limits.hpp"
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "text/bpe_cache.hpp"
 #include "text/tokenizer.hpp"
 #include "text/tokenizer_parts.hpp"
 #include "text/unicode.hpp"
-#include "text/utf8.hpp"
 
 namespace ponder {
 

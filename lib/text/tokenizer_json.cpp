@@ -5,7 +5,7 @@
 
 #include "base/limits.hpp"
 #include "base/mapped_file.hpp"
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 #include "text/tokenizer.hpp"
 #include "text/tokenizer_build.hpp"
 #include "text/tokenizer_json_pipeline.hpp"

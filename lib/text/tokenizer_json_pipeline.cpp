@@ -2,7 +2,7 @@
 // Reading the components around the model; whatever is not known is refused by name rather than passed over.
 #include "text/tokenizer_json_pipeline.hpp"
 
-#include "format/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "format/metadata.hpp"
-#include "format/utf8.hpp"
 #include "text/spm.hpp"
 #include "text/tokenizer.hpp"
 #include "text/tokenizer_build.hpp"

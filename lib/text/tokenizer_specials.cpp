@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "text/unicode.hpp"
-#include "text/utf8.hpp"
 
 namespace ponder {
 

@@ -8,7 +8,7 @@
 #include <array>
 #include <vector>
 
-#include "text/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 

@@ -18,15 +18,16 @@ namespace {
 constexpr double kFloatLimit = 1e-11;
 // exp, sin and cos of other libraries differ by some units in the last place.
 constexpr double kFunctionLimit = 1e-10;
-// Weights are decoded exactly, so stored types add nothing to a float32 product; backends that round activations to int8 or bf16 ask for a row of
-// their own, with this bound of the field.
+// Weights are decoded exactly, so stored types add nothing to a float32 product; backends that round activations to int8 or bf16 ask for a
+// row of their own, with this bound of the field.
 constexpr double kCacheF16Limit = 1e-6, kCacheQ8Limit = 1e-4;
 
 Rows decode_rows(const QuantType& type, const std::vector<std::byte>& bytes, int64_t n_in, int64_t n_out) {
     std::vector<float> row(static_cast<size_t>(n_in));
     Rows rows;
     for (int64_t i = 0; i < n_out; i++) {
-        type.decode(bytes.data() + static_cast<size_t>(i) * *row_bytes(type, static_cast<uint64_t>(n_in)), row.data(), n_in / type.block_len);
+        type.decode(bytes.data() + static_cast<size_t>(i) * *row_bytes(type, static_cast<uint64_t>(n_in)), row.data(),
+                    n_in / type.block_len);
         rows.emplace_back(row.begin(), row.end());
     }
     return rows;
@@ -73,8 +74,8 @@ OpCase embed_case(const QuantType& type) {
 
 OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool has_bias) {
     const int64_t n_in = n_blocks * type.block_len;
-    return {std::string("matmul ") + type.name + " " + std::to_string(n_in) + "x" + std::to_string(n_out) + (has_bias ? " bias" : ""), kFloatLimit,
-            PONDER_TYPE_F32, [&type, n_in, n_out, has_bias](CaseMaker& maker, Rows& expected) {
+    return {std::string("matmul ") + type.name + " " + std::to_string(n_in) + "x" + std::to_string(n_out) + (has_bias ? " bias" : ""),
+            kFloatLimit, PONDER_TYPE_F32, [&type, n_in, n_out, has_bias](CaseMaker& maker, Rows& expected) {
                 Rows x, weight;
                 std::vector<double> bias(static_cast<size_t>(n_out), 0.0);
                 const OperandId src = maker.input(n_in, x);
@@ -90,8 +91,8 @@ OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool 
 }
 
 OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
-    return {"rms_norm " + std::to_string(width) + "/" + std::to_string(group) + (has_delta ? " residual" : ""), kFloatLimit, PONDER_TYPE_F32,
-            [=](CaseMaker& maker, Rows& expected) {
+    return {"rms_norm " + std::to_string(width) + "/" + std::to_string(group) + (has_delta ? " residual" : ""), kFloatLimit,
+            PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
                 Rows x, delta;
                 std::vector<double> weight;
                 const OperandId src = maker.input(width, x);
@@ -110,7 +111,8 @@ OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
 }
 
 OpCase rope_case(int n_heads, int head_dim, int n_rot, ponder_rope_style style) {
-    return {std::string("rope ") + (style == PONDER_ROPE_ADJACENT ? "adjacent " : "halves ") + std::to_string(head_dim) + "/" + std::to_string(n_rot),
+    return {std::string("rope ") + (style == PONDER_ROPE_ADJACENT ? "adjacent " : "halves ") + std::to_string(head_dim) + "/" +
+                std::to_string(n_rot),
             kFunctionLimit, PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
                 constexpr float kMagnitude = 1.25f;
                 Rows x;
@@ -140,7 +142,8 @@ OpCase swiglu_case(int64_t width) {
                 const OperandId a = maker.input(width, gate), b = maker.input(width, up);
                 for (size_t r = 0; r < gate.size(); r++) {
                     expected.emplace_back();
-                    for (size_t i = 0; i < gate[r].size(); i++) expected.back().push_back(gate[r][i] / (1.0 + std::exp(-gate[r][i])) * up[r][i]);
+                    for (size_t i = 0; i < gate[r].size(); i++)
+                        expected.back().push_back(gate[r][i] / (1.0 + std::exp(-gate[r][i])) * up[r][i]);
                 }
                 return maker.program.swiglu(a, b);
             }};
@@ -160,7 +163,8 @@ OpCase add_case(int64_t width) {
 }
 
 // softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself.
-std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim, int64_t v_dim, double scale) {
+std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim,
+                           int64_t v_dim, double scale) {
     std::vector<double> weights, result(static_cast<size_t>(v_dim), 0.0);
     std::vector<size_t> visible;
     for (size_t t = 0; t < k.size(); t++) {
@@ -174,14 +178,15 @@ std::vector<double> attend(const Batch& batch, size_t row, const double* q, cons
     double sum = 0.0;
     for (double& w : weights) sum += w = std::exp(w - top);
     for (size_t n = 0; n < visible.size(); n++) {
-        for (int64_t i = 0; i < v_dim; i++) result[static_cast<size_t>(i)] += weights[n] / sum * v[visible[n]][static_cast<size_t>(kv_head * v_dim + i)];
+        for (int64_t i = 0; i < v_dim; i++)
+            result[static_cast<size_t>(i)] += weights[n] / sum * v[visible[n]][static_cast<size_t>(kv_head * v_dim + i)];
     }
     return result;
 }
 
 OpCase attention_case(int n_heads, int n_kv_heads, int k_dim, int v_dim, int32_t kv_type, double limit) {
-    return {"attention " + std::to_string(n_heads) + "/" + std::to_string(n_kv_heads) + " " + std::to_string(k_dim) + "," + std::to_string(v_dim) + " " +
-                find_quant_type(kv_type)->name,
+    return {"attention " + std::to_string(n_heads) + "/" + std::to_string(n_kv_heads) + " " + std::to_string(k_dim) + "," +
+                std::to_string(v_dim) + " " + find_quant_type(kv_type)->name,
             limit, kv_type, [=](CaseMaker& maker, Rows& expected) {
                 Rows q, k, v;
                 const OperandId q_id = maker.input(int64_t{n_heads} * k_dim, q);
@@ -190,7 +195,8 @@ OpCase attention_case(int n_heads, int n_kv_heads, int k_dim, int v_dim, int32_t
                 for (size_t r = 0; r < q.size(); r++) {
                     expected.emplace_back();
                     for (int h = 0; h < n_heads; h++) {
-                        const auto head = attend(maker.batch, r, q[r].data() + h * k_dim, k, v, h / (n_heads / n_kv_heads), k_dim, v_dim, scale);
+                        const auto head =
+                            attend(maker.batch, r, q[r].data() + h * k_dim, k, v, h / (n_heads / n_kv_heads), k_dim, v_dim, scale);
                         expected.back().insert(expected.back().end(), head.begin(), head.end());
                     }
                 }
@@ -268,7 +274,8 @@ std::vector<OpCase> op_cases() {
         cases.push_back(matmul_case(type, 3, 1, false));
     }
     cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_F32), 257, 65, false));
-    for (const auto& [width, group] : {std::pair{1, 1}, {33, 33}, {256, 256}, {96, 32}}) cases.push_back(rms_norm_case(width, group, false));
+    for (const auto& [width, group] : {std::pair{1, 1}, {33, 33}, {256, 256}, {96, 32}})
+        cases.push_back(rms_norm_case(width, group, false));
     cases.push_back(rms_norm_case(65, 65, true));
     for (const auto style : {PONDER_ROPE_ADJACENT, PONDER_ROPE_HALVES}) {
         cases.push_back(rope_case(3, 16, 16, style));

@@ -45,7 +45,8 @@ Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const
     std::vector<float> identity(static_cast<size_t>(width * width), 0.0f);
     for (int64_t i = 0; i < width; i++) identity[static_cast<size_t>(i * width + i)] = 1.0f;
     const int64_t dims[] = {width, width};
-    builder.logits(builder.gather_rows(result), builder.add_weight("identity", PONDER_TYPE_F32, dims, std::as_bytes(std::span(identity))), kNoOperand);
+    builder.logits(builder.gather_rows(result), builder.add_weight("identity", PONDER_TYPE_F32, dims, std::as_bytes(std::span(identity))),
+                   kNoOperand);
     auto program = std::move(builder).finish();
     if (!program) return program.error();
 
@@ -63,7 +64,8 @@ Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const
     if (!plan) return plan.error();
 
     MemoryBudget budget(0);
-    const auto pool = std::make_shared<KvPool>(device, budget, std::max<uint64_t>(4096, program->view().kv_page_bytes), program->view().kv_page_tokens);
+    const auto pool =
+        std::make_shared<KvPool>(device, budget, std::max<uint64_t>(4096, program->view().kv_page_bytes), program->view().kv_page_tokens);
     std::vector<std::unique_ptr<KvSequence>> sequences;
     std::vector<ponder_kv_sequence> kv;
     for (const int32_t length : batch.lengths) {

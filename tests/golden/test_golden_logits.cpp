@@ -42,7 +42,8 @@ Index read_index() {
 }
 
 // Logits of all tokens, evaluated in chunks of `chunk`.
-std::vector<float> evaluate(const std::string& path, const std::vector<int32_t>& tokens, size_t chunk, int n_threads, int32_t kv_type = PONDER_TYPE_F32) {
+std::vector<float> evaluate(const std::string& path, const std::vector<int32_t>& tokens, size_t chunk, int n_threads,
+                            int32_t kv_type = PONDER_TYPE_F32) {
     auto model = Model::open(path, {.n_threads = n_threads});
     REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
     auto session = Session::create(*model, {.kv_type = kv_type});

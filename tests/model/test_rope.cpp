@@ -12,7 +12,8 @@ using namespace ponder;
 TEST_CASE("rope: plain frequencies") {
     const RopeTable table = make_rope_table({.n_rot = 8, .freq_base = 10'000.0f}, {});
     REQUIRE(table.inverse_frequencies.size() == 4);
-    for (size_t i = 0; i < 4; i++) CHECK(table.inverse_frequencies[i] == doctest::Approx(std::pow(10'000.0, -2.0 * static_cast<double>(i) / 8.0)));
+    for (size_t i = 0; i < 4; i++)
+        CHECK(table.inverse_frequencies[i] == doctest::Approx(std::pow(10'000.0, -2.0 * static_cast<double>(i) / 8.0)));
     CHECK(table.magnitude == 1.0f);
 }
 
@@ -46,7 +47,8 @@ TEST_CASE("rope: YaRN of R1, theta 10000 over 64 dimensions, blends pairs 10 to 
 }
 
 TEST_CASE("rope: a file's attention factor can undo YaRN's magnitude") {
-    const RopeParameters rope{.n_rot = 128, .scaling = RopeScaling::kYarn, .factor = 4.0f, .original_context = 32'768, .attention_factor = 0.8782488562869419f};
+    const RopeParameters rope{
+        .n_rot = 128, .scaling = RopeScaling::kYarn, .factor = 4.0f, .original_context = 32'768, .attention_factor = 0.8782488562869419f};
     CHECK(make_rope_table(rope, {}).magnitude == doctest::Approx(1.0).epsilon(1e-6));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Damaged model files through the whole path: opened, tokenized, rendered, evaluated. A status or a working model, never a crash, a hang or a
-// large allocation.
+// Damaged model files through the whole path: opened, tokenized, rendered, evaluated. A status or a working model, never a crash, a hang or
+// a large allocation.
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 

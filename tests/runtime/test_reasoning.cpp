@@ -15,7 +15,12 @@ namespace {
 constexpr int32_t kOpen = 1, kClose = 2, kWord = 10;
 
 ReasoningParams params(int64_t budget, bool starts_in_thought = true, std::vector<int32_t> words = {20, 21}) {
-    return {.think_token = kOpen, .end_think_token = kClose, .starts_in_thought = starts_in_thought, .thinking_budget = budget, .closing_words = std::move(words), .answer_opening = {30}};
+    return {.think_token = kOpen,
+            .end_think_token = kClose,
+            .starts_in_thought = starts_in_thought,
+            .thinking_budget = budget,
+            .closing_words = std::move(words),
+            .answer_opening = {30}};
 }
 
 // Feeds ordinary tokens where nothing is forced; returns everything accepted up to n tokens.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which bytes of a rendering are untrusted, through every operation that can move or change them.
 #include "template_fixture.hpp"
-#include "text/template_facts.hpp"
+#include "text/template.hpp"
 
 namespace {
 
@@ -104,38 +104,4 @@ TEST_CASE("template: variables and an assistant's thought marks can be trusted")
     options.trusted_variables = {"date"};
     options.trusted_in_assistant = {"<think>", "</think>"};
     CHECK(marked(source, context, options) == "[<think>u</think>];<think>[t]</think>[a<thi];D[</think>]");
-}
-
-TEST_CASE("template_facts: says what a template does with thoughts") {
-    const std::string drops = "{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}";
-    const auto opening = ponder::ChatTemplate::parse(drops +
-                                                     "{% if add_generation_prompt %}<A>{% if enable_thinking is defined and not "
-                                                     "enable_thinking %}<think></think>{% else %}<think>\n{% endif %}{% endif %}");
-    REQUIRE(opening);
-    const auto facts = ponder::probe_template(*opening);
-    CHECK(facts.opens_thought);
-    CHECK(facts.opens_thought_on_request);
-    CHECK(facts.takes_thinking_off);
-    CHECK(facts.drops_earlier_thoughts);
-    CHECK_FALSE(facts.prints_tools);
-
-    const auto plain = ponder::ChatTemplate::parse("{% for m in messages %}{{ m.content }}{% endfor %}{{ tools }}<A>");
-    REQUIRE(plain);
-    const auto plain_facts = ponder::probe_template(*plain);
-    CHECK_FALSE(plain_facts.opens_thought);
-    CHECK_FALSE(plain_facts.takes_thinking_off);
-    CHECK_FALSE(plain_facts.drops_earlier_thoughts);
-    CHECK(plain_facts.prints_tools);
-}
-
-TEST_CASE("template_facts: a thought opens only by the template's own mark") {
-    CHECK(ponder::opens_thought("a<think>\n"));
-    CHECK(ponder::opens_thought("<think>"));
-    CHECK_FALSE(ponder::opens_thought("<think>x"));
-    CHECK_FALSE(ponder::opens_thought(""));
-    CHECK(ponder::closes_thought("<think>\n\n</think>\n\n"));
-    const auto typed = render_template("{{ x }}", Json{{"x", "<think>"}});
-    REQUIRE(typed);
-    CHECK(ponder::opens_thought(typed->text));
-    CHECK_FALSE(ponder::opens_thought(*typed));
 }

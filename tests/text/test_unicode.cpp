@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "text/utf8.hpp"
+#include "base/utf8.hpp"
 
 using namespace std::string_literals;
 using ponder::decode_utf8;

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.hpp"
 #include "text/tokenizer.hpp"
 #include "text/unicode.hpp"
-#include "text/utf8.hpp"
 
 namespace ponder_test {
 

@@ -28,8 +28,13 @@ Utf8Step decode_utf8(std::string_view text);
 
 // Bytes of the longest well-formed prefix.
 size_t valid_utf8_prefix(std::string_view text);
+inline bool is_utf8(std::string_view text) { return valid_utf8_prefix(text) == text.size(); }
 
-// code_point is a Unicode scalar value.
+// What a message may show of a name that a file gave: control characters and malformed bytes become '?', at most about 100 bytes.
+std::string printable(std::string_view text);
+
+// Writes 1 to 4 bytes to `out` and returns how many; code_point is at most U+10FFFF.
+size_t encode_utf8(uint32_t code_point, char* out);
 void append_utf8(std::string& text, uint32_t code_point);
 
 // The text with each malformed part replaced by U+FFFD.

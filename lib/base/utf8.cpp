@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // UTF-8 decoding by the table of well-formed byte sequences (Unicode, table 3-7).
-#include "text/utf8.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -85,21 +85,21 @@ size_t valid_utf8_prefix(std::string_view text) {
     return n;
 }
 
-void append_utf8(std::string& text, uint32_t code_point) {
-    const auto put = [&](uint32_t byte) { text.push_back(static_cast<char>(byte)); };
-    if (code_point < 0x80) return put(code_point);
-    if (code_point < 0x800) {
-        put(0xc0 | code_point >> 6);
-    } else {
-        if (code_point < 0x10000) {
-            put(0xe0 | code_point >> 12);
-        } else {
-            put(0xf0 | code_point >> 18);
-            put(0x80 | (code_point >> 12 & 0x3f));
-        }
-        put(0x80 | (code_point >> 6 & 0x3f));
+size_t encode_utf8(uint32_t code_point, char* out) {
+    if (code_point < 0x80) {
+        out[0] = static_cast<char>(code_point);
+        return 1;
     }
-    put(0x80 | (code_point & 0x3f));
+    const size_t n_bytes = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+    constexpr uint32_t kLeads[] = {0xc0, 0xe0, 0xf0};
+    for (size_t i = n_bytes - 1; i > 0; i--, code_point >>= 6) out[i] = static_cast<char>(0x80 | (code_point & 0x3f));
+    out[0] = static_cast<char>(kLeads[n_bytes - 2] | code_point);
+    return n_bytes;
+}
+
+void append_utf8(std::string& text, uint32_t code_point) {
+    char bytes[4];
+    text.append(bytes, encode_utf8(code_point, bytes));
 }
 
 std::string to_valid_utf8(std::string_view bytes) {
@@ -107,6 +107,19 @@ std::string to_valid_utf8(std::string_view bytes) {
     out.reserve(bytes.size());
     if (append_valid(out, bytes) > 0) out.append(kReplacement);
     return out;
+}
+
+std::string printable(std::string_view text) {
+    constexpr size_t kMaxBytes = 100;
+    std::string shown;
+    while (!text.empty()) {
+        if (shown.size() >= kMaxBytes) return shown + "...";
+        const Utf8Step step = decode_utf8(text);
+        const bool is_shown = step.state == Utf8State::kValid && step.code_point >= 0x20 && step.code_point != 0x7f;
+        shown += is_shown ? text.substr(0, step.n_bytes) : "?";
+        text.remove_prefix(step.n_bytes);
+    }
+    return shown;
 }
 
 std::string Utf8Stream::push(std::string_view bytes) {
