@@ -9,9 +9,13 @@
 #include "quant/quant.hpp"
 #include "runtime/synth.hpp"
 
-using namespace ponder::capi;  // this room's own helpers
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::fill_buffer;
+using ponder::capi::guard;
+using ponder::capi::read_struct;
+using ponder::capi::require;
+using ponder::capi::write_struct;
 
 namespace {
 

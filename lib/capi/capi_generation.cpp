@@ -8,9 +8,14 @@
 #include "capi/handles.hpp"
 #include "format/json.hpp"
 
-using namespace ponder::capi;  // this room's own helpers
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::guard;
+using ponder::capi::read_struct;
+using ponder::capi::require;
+using ponder::capi::SessionClaim;
+using ponder::capi::to_generation_options;
+using ponder::capi::write_struct;
 
 namespace {
 

@@ -6,10 +6,14 @@
 #include "capi/guard.hpp"
 #include "capi/handles.hpp"
 
-using namespace ponder::capi;  // this room's own helpers
-using ponder::Error;
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::guard;
+using ponder::capi::read_struct;
+using ponder::capi::require;
+using ponder::capi::SessionClaim;
+using ponder::capi::to_model_options;
+using ponder::capi::write_struct;
 
 extern "C" {
 

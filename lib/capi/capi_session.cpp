@@ -3,9 +3,13 @@
 #include "capi/guard.hpp"
 #include "capi/handles.hpp"
 
-using namespace ponder::capi;  // this room's own helpers
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::guard;
+using ponder::capi::require;
+using ponder::capi::SessionClaim;
+using ponder::capi::to_session_options;
+using ponder::capi::write_struct;
 
 extern "C" {
 

@@ -4,9 +4,12 @@
 #include "capi/handles.hpp"
 #include "format/json.hpp"
 
-using namespace ponder::capi;  // this room's own helpers
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::fill_buffer;
+using ponder::capi::guard;
+using ponder::capi::require;
+using ponder::capi::write_struct;
 
 namespace {
 

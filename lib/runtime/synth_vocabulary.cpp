@@ -136,8 +136,8 @@ class VocabularyBuilder {
         while (n_done < text.size()) {
             const size_t n = longest_known(text.substr(n_done));
             const std::string left = encode(text.substr(0, n_done)), right = encode(text.substr(n_done, n));
-            out_.merges.push_back(left + " " + right);
             add_token(left + right);
+            out_.merges.push_back(std::string(left).append(" ").append(right));
             n_done += n;
         }
     }
