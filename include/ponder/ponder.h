@@ -21,7 +21,7 @@
  * - Handles are counted inside: close and destroy accept NULL, return nothing, and may come in any order. A model is
  *   unmapped when the last session on it is gone.
  * - Callbacks return 0 to go on; anything else stops the work with PONDER_STATUS_CANCELLED. They run on the thread that made the
- *   call, and must not call back into the same session.
+ *   call, and must not call back into the same session; what would run the same model from there returns PONDER_STATUS_BUSY.
  *
  * Environment read: PONDER_FORCE_BACKEND (name of a backend, for tests), PONDER_VERBOSE (1: log why a backend was or was not
  * chosen). Nothing else.
@@ -55,7 +55,7 @@ typedef enum ponder_status {
     PONDER_STATUS_OK = 0,
     PONDER_STATUS_INVALID_ARGUMENT = 1,  /* a NULL, a size, a name or a value that the call does not take */
     PONDER_STATUS_UNSUPPORTED = 2,       /* known to exist, but not to this build: a struct field, an architecture, a type */
-    PONDER_STATUS_BUSY = 3,              /* another thread is using this session */
+    PONDER_STATUS_BUSY = 3,              /* another thread is using this session, or a callback asks the model that called it to run */
     PONDER_STATUS_BUFFER_TOO_SMALL = 4,  /* the size needed was reported */
     PONDER_STATUS_NOT_FOUND = 5,         /* no such key, tensor, device or index */
     PONDER_STATUS_CANCELLED = 6,         /* a callback or ponder_session_cancel stopped the work */
@@ -243,7 +243,7 @@ typedef struct ponder_session_info {
 #define PONDER_SESSION_INFO_INIT { sizeof(ponder_session_info), 0, 0, 0, 0 }
 
 /* Creates an empty conversation. Cache pages are taken as tokens arrive, not now. params: may be NULL.
- * Errors: INVALID_ARGUMENT, UNSUPPORTED (kv_type), OUT_OF_MEMORY. */
+ * Errors: INVALID_ARGUMENT, LIMIT, UNSUPPORTED (kv_type), MEMORY_CAP, OUT_OF_MEMORY, BUSY (in a callback). */
 PONDER_API ponder_status ponder_session_create(ponder_model *model, const ponder_session_params *params, ponder_session **out, ponder_error *err);
 /* A second session with the same conversation and cached tokens; pages are shared until one of the two writes to them.
  * A generation under way is not carried over. Errors: BUSY, OUT_OF_MEMORY. */
@@ -359,7 +359,8 @@ typedef struct ponder_evaluation {
 #define PONDER_EVALUATION_INIT { sizeof(ponder_evaluation), 0, NULL, NULL, 0, NULL, 0 }
 
 /* ponder_session_evaluate for several different sessions of one model as one batch, so that each weight is read once for all.
- * All or nothing. Errors as ponder_session_evaluate, INVALID_ARGUMENT (a session twice, or of another model). */
+ * All or nothing; cancelling any of the sessions cancels the batch. Errors as ponder_session_evaluate, INVALID_ARGUMENT
+ * (a session twice, or of another model). */
 PONDER_API ponder_status ponder_model_evaluate(ponder_model *model, const ponder_evaluation *items, size_t n_items, ponder_error *err);
 
 /* ---- Plan: what a model costs, before it is opened ------------------------------------------------------------------- */

@@ -21,7 +21,8 @@ std::string describe_errno(int code) { return std::generic_category().message(co
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return make_error(PONDER_STATUS_IO, "%s: cannot open: %s", path.c_str(), describe_errno(errno).c_str());
     struct stat info {};
     if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace ponder {
 
@@ -43,24 +44,30 @@ void ThreadPool::take_items(const Job& job, int thread) {
     for (;;) {
         const int64_t index = next_item_.fetch_add(1, std::memory_order_relaxed);
         if (index >= job.n_items) return;
-        job.call(job.context, index, thread);
+        try {
+            job.call(job.context, index, thread);
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            if (failure_ == nullptr) failure_ = std::current_exception();
+            next_item_.store(job.n_items, std::memory_order_relaxed);
+        }
     }
 }
 
 void ThreadPool::run(const Job& job) {
     next_item_.store(0, std::memory_order_relaxed);
-    if (workers_.empty() || job.n_items <= 1) return take_items(job, 0);
-    {
+    if (!workers_.empty() && job.n_items > 1) {
         const std::lock_guard lock(mutex_);
         job_ = &job;
         generation_++;
         n_busy_ = static_cast<int>(workers_.size());
+        job_posted_.notify_all();
     }
-    job_posted_.notify_all();
     take_items(job, 0);
     std::unique_lock lock(mutex_);
     job_done_.wait(lock, [this] { return n_busy_ == 0; });
     job_ = nullptr;
+    if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::work(int thread) {

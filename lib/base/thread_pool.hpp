@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -28,7 +29,8 @@ class ThreadPool {
     int n_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
     // Calls body(index, thread) once for every index of [0, n_items), in no fixed order, on up to n_threads threads, and returns when all
-    // are done. `thread` is in [0, n_threads) and no two running calls share one. body must not throw. One caller at a time.
+    // are done. `thread` is in [0, n_threads) and no two running calls share one. What body throws ends the job and is thrown here, after
+    // all threads have left it. One caller at a time.
     template <class Body>
     void parallel_for(int64_t n_items, Body&& body) {
         Job job{n_items,
@@ -54,6 +56,7 @@ class ThreadPool {
     std::mutex mutex_;
     std::condition_variable job_posted_, job_done_;
     const Job* job_ = nullptr;
+    std::exception_ptr failure_;  // the first that the job threw
     std::atomic<int64_t> next_item_{0};
     uint64_t generation_ = 0;  // counts jobs, so that a worker takes each once
     int n_busy_ = 0;

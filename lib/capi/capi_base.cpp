@@ -12,7 +12,7 @@
 
 namespace ponder::capi {
 
-ponder_status report(ponder_error* err, ponder_status status, const std::string& message) noexcept {
+ponder_status report(ponder_error* err, ponder_status status, std::string_view message) noexcept {
     if (err == nullptr) return status;
     err->status = status;
     err->message[0] = '\0';
@@ -21,7 +21,7 @@ ponder_status report(ponder_error* err, ponder_status status, const std::string&
     // Bytes of file names and metadata may be anything; what the host sees is UTF-8, also where it is cut.
     size_t n = 0;
     while (n < message.size()) {
-        const Utf8Step step = decode_utf8(std::string_view(message).substr(n));
+        const Utf8Step step = decode_utf8(message.substr(n));
         const size_t n_out = n + step.n_bytes;
         if (n_out > room) break;
         for (; n < n_out; n++) err->message[n] = step.state == Utf8State::kValid ? message[n] : '?';

@@ -15,6 +15,7 @@ using ponder::capi::fill_buffer;
 using ponder::capi::guard;
 using ponder::capi::read_struct;
 using ponder::capi::require;
+using ponder::capi::require_zero;
 using ponder::capi::write_struct;
 
 namespace {
@@ -128,6 +129,7 @@ PONDER_API ponder_status ponder_file_synthesize(const char* shape, const char* p
         if (auto given = require("shape and path", shape, path); !given) return given;
         const auto p = read_struct(params, "ponder_synth_params");
         if (!p) return p.error();
+        if (auto zero = require_zero(p->reserved, "ponder_synth_params"); !zero) return zero;
         if (p->n_layers < 0 || p->n_experts < 0)
             return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_layers and n_experts must be 0 or more");
         ponder::SynthParams synth;

@@ -13,6 +13,7 @@ using ponder::Result;
 using ponder::capi::guard;
 using ponder::capi::read_struct;
 using ponder::capi::require;
+using ponder::capi::require_zero;
 using ponder::capi::SessionClaim;
 using ponder::capi::to_generation_options;
 using ponder::capi::write_struct;
@@ -28,6 +29,7 @@ Result<std::vector<ponder::Message>> to_messages(const ponder_message* messages,
     for (size_t i = 0; i < n; i++) {
         const auto m = read_struct(reinterpret_cast<const ponder_message*>(next), "ponder_message");
         if (!m) return m.error();
+        if (auto zero = require_zero(m->reserved, "ponder_message"); !zero) return zero.error();
         next += messages->struct_size;
         if (m->role == nullptr) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "messages[%zu].role must not be NULL", i);
         if ((m->text == nullptr && m->text_size > 0) || (m->thinking == nullptr && m->thinking_size > 0)) {

@@ -11,6 +11,7 @@ using ponder::Result;
 using ponder::capi::guard;
 using ponder::capi::read_struct;
 using ponder::capi::require;
+using ponder::capi::require_zero;
 using ponder::capi::SessionClaim;
 using ponder::capi::to_model_options;
 using ponder::capi::write_struct;
@@ -52,6 +53,7 @@ PONDER_API ponder_status ponder_model_evaluate(ponder_model* model, const ponder
         for (size_t i = 0; i < n_items; i++) {
             const auto item = read_struct(reinterpret_cast<const ponder_evaluation*>(next), "ponder_evaluation");
             if (!item) return item.error();
+            if (auto zero = require_zero(item->reserved, "ponder_evaluation"); !zero) return zero;
             if (item->session == nullptr || (item->n > 0 && item->tokens == nullptr)) {
                 return make_error(PONDER_STATUS_INVALID_ARGUMENT, "items[%zu]: session and tokens must not be NULL", i);
             }
@@ -71,7 +73,7 @@ PONDER_API ponder_status ponder_model_evaluate(ponder_model* model, const ponder
             if (!claims.back()->is_held()) return SessionClaim::busy();
         }
         for (const auto& item : batch) item.session->begin_operation();
-        return ponder::Session::evaluate_batch(batch, &batch.front().session->cancelled(), {});
+        return ponder::Session::evaluate_batch(batch, {});
     });
 }
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/result.hpp"
@@ -14,7 +14,7 @@
 namespace ponder::capi {
 
 // Fills err (may be null) and returns the status.
-ponder_status report(ponder_error* err, ponder_status status, const std::string& message) noexcept;
+ponder_status report(ponder_error* err, ponder_status status, std::string_view message) noexcept;
 
 // Runs body, which returns Result<void>, and lets nothing else out.
 template <class Body>
@@ -88,6 +88,12 @@ Result<T> read_struct(const T* src, const char* name) {
     std::memcpy(&value, src, size < sizeof(T) ? size : sizeof(T));
     value.struct_size = sizeof(T);
     return value;
+}
+
+// A reserved field may come to mean something: a caller that sets it is newer than this library.
+inline Result<void> require_zero(int32_t reserved, const char* name) {
+    if (reserved == 0) return {};
+    return make_error(PONDER_STATUS_UNSUPPORTED, "%s.reserved is %d, this version knows only 0", name, reserved);
 }
 
 // Fills as much of the caller's struct as it has room for; its struct_size stays.

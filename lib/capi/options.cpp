@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 #include "capi/guard.hpp"
 #include "capi/handles.hpp"
 #include "format/json.hpp"
@@ -48,6 +49,7 @@ Result<SamplerParams> to_sampler_params(const ponder_generation_params& p, const
 Result<ModelOptions> to_model_options(const ponder_model_params* params) {
     const auto p = read_struct(params, "ponder_model_params");
     if (!p) return p.error();
+    if (auto zero = require_zero(p->reserved, "ponder_model_params"); !zero) return zero.error();
     if (p->n_threads < 0 || p->n_threads > limits::kMaxThreads) {
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_threads is %d, it must be 0 to %d", p->n_threads, limits::kMaxThreads);
     }
@@ -61,6 +63,7 @@ Result<ModelOptions> to_model_options(const ponder_model_params* params) {
 Result<SessionOptions> to_session_options(const ponder_session_params* params) {
     const auto p = read_struct(params, "ponder_session_params");
     if (!p) return p.error();
+    if (auto zero = require_zero(p->reserved, "ponder_session_params"); !zero) return zero.error();
     if (p->context < 0) return out_of_range("context", p->context, "0 or more");
     SessionOptions options{.context = p->context};
     constexpr int32_t kTypes[] = {PONDER_TYPE_F32, PONDER_TYPE_F32, PONDER_TYPE_F16, PONDER_TYPE_Q8_0};  // by ponder_kv_type
@@ -92,6 +95,7 @@ Result<GenerationOptions> to_generation_options(const ponder_generation_params* 
             return make_error(PONDER_STATUS_INVALID_ARGUMENT, "stop[%zu] has %zu bytes, it must have 1 to %zu", i, stop.size(),
                               limits::kMaxStopBytes);
         }
+        if (!is_utf8(stop)) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "stop[%zu] is not UTF-8", i);
         options.stops.push_back(stop);
     }
     auto tools = parse_optional(p->tools_json, "tools_json");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of architectures, one line each.
+#include "base/utf8.hpp"
 #include "model/architecture.hpp"
 
 namespace ponder {
@@ -23,8 +24,8 @@ Result<ModelGraph> build_graph(const ModelFile& file, const GraphOptions& option
         if (**name == architecture.name) return architecture.build(file, options);
         known += (known.empty() ? "" : ", ") + std::string(architecture.name);
     }
-    const std::string shown((*name)->substr(0, 64));
-    return make_error(PONDER_STATUS_UNSUPPORTED, "general.architecture is '%s'; this build knows %s", shown.c_str(), known.c_str());
+    return make_error(PONDER_STATUS_UNSUPPORTED, "general.architecture is '%s'; this build knows %s", printable(**name).c_str(),
+                      known.c_str());
 }
 
 }  // namespace ponder

@@ -2,10 +2,12 @@
 // Reads and checks hyper-parameters; every error names the key, the value and the limit.
 #include "model/hyper_parameters.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "base/limits.hpp"
+#include "base/utf8.hpp"
 
 namespace ponder {
 
@@ -115,7 +117,7 @@ void read_rope(KeyReader& keys, HyperParameters& h) {
         rope.scaling = RopeScaling::kLinear;
     } else if (!scaling.empty() && scaling != "none") {
         keys.fail(make_error(PONDER_STATUS_UNSUPPORTED, "%s.rope.scaling.type is '%s'; known are none, linear, yarn",
-                             h.architecture.c_str(), scaling.c_str()));
+                             h.architecture.c_str(), printable(scaling).c_str()));
     }
 }
 

@@ -30,8 +30,9 @@ struct KvLayout {
 // Owns everything that a ponder_program points to.
 class Program {
   public:
-    Program(Program&&) noexcept = default;
-    Program& operator=(Program&&) noexcept = default;
+    // Not noexcept: a deque allocates when it is moved.
+    Program(Program&&) = default;
+    Program& operator=(Program&&) = default;
 
     const ponder_program& view() const { return view_; }
     std::span<ponder_operand> operands() { return operands_; }

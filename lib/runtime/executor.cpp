@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts work into runs of at most kMaxRows rows and hands them to the compiled plan, one caller at a time.
+// Cuts work into runs of at most kMaxRows rows and hands them to the compiled plan, one turn each.
 #include "runtime/executor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
 namespace ponder {
 
-Result<std::unique_ptr<Executor>> Executor::create(const Device& device, MemoryBudget& budget, Program program) {
+Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& turns, MemoryBudget& budget, Program program) {
     if (auto supported = device.check_support(program.view()); !supported) return supported.error();
-    std::unique_ptr<Executor> executor(new Executor(budget, std::move(program)));
+    std::unique_ptr<Executor> executor(new Executor(turns, budget, std::move(program)));
     const ponder_program& view = executor->program_.view();
     const uint64_t scratch = device.backend().scratch_bytes(&view, kMaxRows, kMaxRows);
     if (auto taken = budget.take(scratch, "scratch memory"); !taken) return taken.error();
@@ -27,19 +26,29 @@ Executor::~Executor() { budget_.give_back(scratch_bytes_); }
 
 Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl& control) {
     std::vector<int64_t> starts;  // [items], each sequence's length before
+    for (const EvaluateItem& item : items) starts.push_back(item.sequence->n_tokens());
+    const auto undo = [&] {
+        for (size_t i = 0; i < items.size(); i++) items[i].sequence->truncate(starts[i]);
+    };
+    try {
+        auto done = append(items, starts, control);
+        if (!done) undo();
+        return done;
+    } catch (...) {
+        undo();
+        throw;
+    }
+}
+
+Result<void> Executor::append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control) {
     std::vector<Row> rows;
     for (size_t i = 0; i < items.size(); i++) {
-        starts.push_back(items[i].sequence->n_tokens());
         for (size_t t = 0; t < items[i].tokens.size(); t++) rows.push_back({i, t});
     }
-    const auto undo = [&](Error error) -> Result<void> {
-        for (size_t i = 0; i < items.size(); i++) items[i].sequence->truncate(starts[i]);
-        return error;
-    };
     for (size_t done = 0; done < rows.size();) {
         const size_t n = std::min<size_t>(kMaxRows, rows.size() - done);
         control.set_fraction(static_cast<double>(done) / static_cast<double>(rows.size()));
-        if (auto run = run_rows(items, starts, std::span(rows).subspan(done, n), control); !run) return undo(run.error());
+        if (auto run = run_rows(items, starts, std::span(rows).subspan(done, n), control); !run) return run;
         done += n;
     }
     return {};
@@ -47,23 +56,8 @@ Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl
 
 Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                                 WorkControl& control) {
-    std::unique_lock turn(turn_mutex_);
-    while (is_running_) {
-        if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "cancelled while another session was running");
-        turn_free_.wait_for(turn, std::chrono::milliseconds(5));
-    }
-    is_running_ = true;
-    turn.unlock();
-    struct TurnEnd {
-        Executor& executor;
-        ~TurnEnd() {
-            {
-                const std::lock_guard lock(executor.turn_mutex_);
-                executor.is_running_ = false;
-            }
-            executor.turn_free_.notify_one();
-        }
-    } const turn_end{*this};
+    if (auto turn = turns_.begin(control); !turn) return turn;
+    const TurnEnd turn_end(turns_);
 
     const size_t n_vocab = static_cast<size_t>(program_.view().n_vocab);
     tokens_.clear(), positions_.clear(), sequences_.clear(), output_rows_.clear();

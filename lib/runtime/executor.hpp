@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executor: a model's Program compiled for a device and one cache type, and the only way to run it; sessions take turns.
+// Executor: a model's Program compiled for a device and one cache type, and the only way to run it; all executors of a device take turns.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "device/device.hpp"
 #include "model/architecture.hpp"
 #include "runtime/kv_cache.hpp"
-#include "runtime/work.hpp"
+#include "runtime/turns.hpp"
 
 namespace ponder {
 
@@ -29,13 +27,13 @@ class Executor {
     // Rows of one run. More make prefill cheaper a token; scratch grows with them, and a run is the unit in which sessions take turns.
     static constexpr int32_t kMaxRows = 128;
 
-    // The program's weights must be bound to buffers of the device.
-    static Result<std::unique_ptr<Executor>> create(const Device& device, MemoryBudget& budget, Program program);
+    // The program's weights must be bound to buffers of the device; all executors of a device share its turns.
+    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, Program program);
     ~Executor();
 
     const std::shared_ptr<KvPool>& kv_pool() const { return kv_pool_; }
 
-    // Appends all items' tokens, all or nothing. Errors: CANCELLED, MEMORY_CAP, OUT_OF_MEMORY, DEVICE, DEVICE_LOST. Any thread.
+    // Appends all items' tokens, all or nothing. Errors: CANCELLED, BUSY, MEMORY_CAP, OUT_OF_MEMORY, DEVICE, DEVICE_LOST. Any thread.
     Result<void> evaluate(std::span<const EvaluateItem> items, WorkControl& control);
 
   private:
@@ -45,19 +43,18 @@ class Executor {
         size_t index;
     };
 
-    Executor(MemoryBudget& budget, Program program) : budget_(budget), program_(std::move(program)) {}
+    Executor(Turns& turns, MemoryBudget& budget, Program program) : turns_(turns), budget_(budget), program_(std::move(program)) {}
+    Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control);
     Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                           WorkControl& control);
 
+    Turns& turns_;
     MemoryBudget& budget_;
     Program program_;
     uint64_t scratch_bytes_ = 0;
     CompiledPlan plan_;
     std::shared_ptr<KvPool> kv_pool_;
 
-    std::mutex turn_mutex_;
-    std::condition_variable turn_free_;
-    bool is_running_ = false;
     // Buffers of the run under way.
     std::vector<int32_t> tokens_, positions_, sequences_, output_rows_;
     std::vector<ponder_kv_sequence> kv_;

@@ -3,6 +3,7 @@
 #include "runtime/generation.hpp"
 
 #include <chrono>
+#include <new>
 #include <utility>
 
 namespace ponder {
@@ -52,7 +53,10 @@ Result<std::unique_ptr<Generation>> Generation::start(std::shared_ptr<Session> s
     if (generation->options_.is_raw) {
         std::string raw;
         for (const Message& message : messages) raw += message.text.value_or("");
-        if (continues_cache) prompt = generation->session_->tokens();
+        if (continues_cache) {
+            prompt = generation->session_->tokens();
+            if (const auto last = generation->session_->unread_token()) prompt.push_back(*last);
+        }
         auto tokens = text.tokenize_raw(raw, prompt.empty());
         if (!tokens) return tokens.error();
         prompt.insert(prompt.end(), tokens->begin(), tokens->end());
@@ -149,10 +153,9 @@ Result<void> Generation::prefill() {
 
 Result<void> Generation::next(Event& out) {
     while (events_.empty() && !is_finished_) {
-        auto advanced = session_->cancelled() ? Result<void>(make_error(PONDER_STATUS_CANCELLED, "cancelled"))
-                        : is_prefilled_       ? step()
-                                              : prefill();
+        auto advanced = advance();
         if (advanced) continue;
+        if (advanced.error().status == PONDER_STATUS_BUSY) return advanced;
         finish(PONDER_FINISH_CANCELLED);
         if (advanced.error().status != PONDER_STATUS_CANCELLED) return advanced.error();
     }
@@ -163,6 +166,14 @@ Result<void> Generation::next(Event& out) {
     out = std::move(events_.front());
     events_.pop_front();
     return {};
+}
+
+Result<void> Generation::advance() try {
+    if (session_->cancelled()) return make_error(PONDER_STATUS_CANCELLED, "cancelled");
+    return is_prefilled_ ? step() : prefill();
+} catch (...) {
+    abandon();
+    throw;
 }
 
 Result<void> Generation::step() {
@@ -219,24 +230,36 @@ void Generation::end_thought() {
 
 void Generation::finish(ponder_finish_reason reason) {
     if (std::exchange(is_finished_, true)) return;
-    end_thought();
-    emit(PONDER_EVENT_ANSWER, answer_text_.finish());
+    // First what cannot fail, so that the session knows of the end even if there is no memory for the rest.
+    session_->set_live_generation(nullptr);
     finish_reason_ = reason;
     usage_.thinking_tokens = machine_->n_thinking();
     usage_.answer_tokens = machine_->n_answer();
-    if (is_prefilled_) usage_.decode_s = seconds() - first_token_at_;
+    if (is_prefilled_) {
+        usage_.decode_s = seconds() - first_token_at_;
+        session_->set_unread_token(pending_token_);
+    }
+    end_thought();
+    emit(PONDER_EVENT_ANSWER, answer_text_.finish());
     commit_turn();
-    session_->set_live_generation(nullptr);
 }
 
-void Generation::abandon() { finish(PONDER_FINISH_CANCELLED); }
+void Generation::abandon() noexcept {
+    try {
+        finish(PONDER_FINISH_CANCELLED);
+    } catch (const std::bad_alloc&) {
+        // The generation has ended; its last text has not reached the events or the conversation.
+    }
+}
 
 void Generation::commit_turn() {
     if (!asked_ || (finish_reason_ == PONDER_FINISH_CANCELLED && answer_.empty())) return;
     auto& messages = session_->messages();
-    messages.push_back({.role = "user", .text = std::move(asked_)});
-    messages.push_back({.role = "assistant", .text = answer_});
-    if (!thinking_.empty()) messages.back().thinking = thinking_;
+    Message question{.role = "user", .text = asked_}, answer{.role = "assistant", .text = answer_};
+    if (!thinking_.empty()) answer.thinking = thinking_;
+    messages.reserve(messages.size() + 2);  // both or neither
+    messages.push_back(std::move(question));
+    messages.push_back(std::move(answer));
     asked_.reset();
 }
 

@@ -50,10 +50,10 @@ class Generation {
 
     const std::shared_ptr<Session>& session() const { return session_; }
 
-    // The next event; the last is DONE, over and over. On an error the generation has ended.
+    // The next event; the last is DONE, over and over. On an error, and on an exception, the generation has ended; not on BUSY.
     Result<void> next(Event& out);
-    // Ends it now if it has not ended.
-    void abandon();
+    // Ends it now if it has not ended. Short of memory, the last of its text may be lost.
+    void abandon() noexcept;
 
     ponder_finish_reason finish_reason() const { return finish_reason_; }
     const Usage& usage() const { return usage_; }
@@ -65,6 +65,7 @@ class Generation {
     Result<std::vector<int32_t>> chat_prompt(const std::vector<Message>& messages) const;
     Result<void> close_thought(std::vector<int32_t>& prompt) const;
     Result<void> prepare(std::vector<int32_t> prompt);
+    Result<void> advance();
     Result<void> prefill();
     Result<void> step();
     Result<void> take_token(int32_t token);

@@ -31,16 +31,22 @@ Result<int32_t> KvPool::take() {
     const std::lock_guard lock(mutex_);
     if (free_.empty()) {
         const uint64_t n_bytes = static_cast<uint64_t>(pages_per_arena_) * page_bytes_;
-        if (auto taken = budget_.take(n_bytes, "the key-value cache"); !taken) return taken.error();
-        auto arena = device_.allocate(n_bytes);
-        if (!arena) {
-            budget_.give_back(n_bytes);
-            return arena.error();
-        }
-        const auto first = static_cast<int32_t>(references_.size());
+        const size_t n_pages = references_.size() + static_cast<size_t>(pages_per_arena_);
+        // Whatever throws leaves the pool as it was.
         arenas_.reserve(arenas_.size() + 1);
-        references_.resize(references_.size() + static_cast<size_t>(pages_per_arena_), 0);
-        free_.reserve(references_.size());
+        references_.reserve(n_pages);
+        free_.reserve(n_pages);
+        if (auto taken = budget_.take(n_bytes, "the key-value cache"); !taken) return taken.error();
+        struct Refund {
+            MemoryBudget& budget;
+            uint64_t n_bytes;
+            ~Refund() { budget.give_back(n_bytes); }
+        } refund{budget_, n_bytes};
+        auto arena = device_.allocate(n_bytes);
+        if (!arena) return arena.error();
+        refund.n_bytes = 0;
+        const auto first = static_cast<int32_t>(references_.size());
+        references_.resize(n_pages, 0);
         arenas_.push_back(std::move(*arena));
         for (int32_t i = pages_per_arena_ - 1; i >= 0; i--) free_.push_back(first + i);
     }

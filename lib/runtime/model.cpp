@@ -2,6 +2,7 @@
 // Opens models: file, text, graph, device, in an order that checks everything before anything is computed.
 #include "runtime/model.hpp"
 
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
@@ -23,6 +24,17 @@ float sampling_value(const Metadata& metadata, const char* key, float low, float
 
 }  // namespace
 
+Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, const HyperParameters& hyper_parameters) {
+    auto text = TextSide::from_model(file);
+    if (!text) return text;
+    const Tokenizer* tokenizer = (*text)->tokenizer();
+    if (tokenizer != nullptr && tokenizer->n_tokens() > hyper_parameters.n_vocab) {
+        return make_error(PONDER_STATUS_FORMAT, "tokenizer.ggml.tokens has %d entries, token_embd.weight %lld rows", tokenizer->n_tokens(),
+                          static_cast<long long>(hyper_parameters.n_vocab));
+    }
+    return text;
+}
+
 SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template) {
     SamplerParams params;
     params.temperature = sampling_value(metadata, "general.sampling.temp", 0.0f, 10.0f, has_template ? kDefaultTemperature : 0.0f);
@@ -34,7 +46,7 @@ SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template
 }
 
 Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelOptions& options) {
-    WorkControl control(nullptr, options.progress, PONDER_STAGE_OPEN);
+    WorkControl control({}, options.progress, PONDER_STAGE_OPEN);
     const auto stop_at = [&control](double fraction) {
         control.set_fraction(fraction);
         control.report(true);
@@ -55,14 +67,9 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->hyper_parameters_ = graph->hyper_parameters;
     if (stop_at(0.4)) return cancelled;
 
-    auto text = TextSide::from_model(model->file_);
+    auto text = read_text_side(model->file_, model->hyper_parameters_);
     if (!text) return with_context(text.error(), path);
     model->text_ = std::move(*text);
-    const Tokenizer* tokenizer = model->text_->tokenizer();
-    if (tokenizer != nullptr && tokenizer->n_tokens() > model->hyper_parameters_.n_vocab) {
-        return make_error(PONDER_STATUS_FORMAT, "%s: tokenizer.ggml.tokens has %d entries, token_embd.weight %lld rows", path.c_str(),
-                          tokenizer->n_tokens(), static_cast<long long>(model->hyper_parameters_.n_vocab));
-    }
     model->sampling_defaults_ = read_sampling_defaults(model->file_.metadata, model->text_->has_template());
     if (stop_at(0.8)) return cancelled;
 
@@ -90,7 +97,8 @@ Result<void> Model::place_weights() {
     return {};
 }
 
-Result<Program> Model::build_program(int32_t kv_type) {
+Result<std::unique_ptr<Executor>> Model::build_executor(int32_t kv_type) {
+    std::vector<Buffer> constants;
     auto graph = build_graph(file_, {.kv_type = kv_type});
     if (!graph) return graph.error();
     for (ponder_operand& operand : graph->program.operands()) {
@@ -105,23 +113,32 @@ Result<Program> Model::build_program(int32_t kv_type) {
         if (operand.buffer != nullptr) continue;
         auto buffer = device_->place(operand.host_data, operand.n_bytes);
         if (!buffer) return buffer.error();
-        constant_buffers_.push_back(std::move(*buffer));
-        operand.buffer = constant_buffers_.back().get();
+        constants.push_back(std::move(*buffer));
+        operand.buffer = constants.back().get();
     }
-    return std::move(graph->program);
+    auto executor = Executor::create(*device_, turns_, budget_, std::move(graph->program));
+    if (!executor) return executor;
+    constant_buffers_.reserve(constant_buffers_.size() + constants.size());
+    std::move(constants.begin(), constants.end(), std::back_inserter(constant_buffers_));
+    return executor;
+}
+
+Executor* Model::find_executor(int32_t kv_type) {
+    const std::lock_guard lock(executors_mutex_);
+    const auto found = executors_.find(kv_type);
+    return found == executors_.end() ? nullptr : found->second.get();
 }
 
 Result<Executor*> Model::executor(int32_t kv_type) {
+    if (Executor* made = find_executor(kv_type)) return made;
+    WorkControl control({}, {}, PONDER_STAGE_PREPARE);
+    if (auto turn = turns_.begin(control); !turn) return turn.error();
+    const TurnEnd turn_end(turns_);
+    if (Executor* made = find_executor(kv_type)) return made;  // by another thread, meanwhile
+    auto executor = build_executor(kv_type);
+    if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);
-    auto& slot = executors_[kv_type];
-    if (slot == nullptr) {
-        auto program = build_program(kv_type);
-        if (!program) return program.error();
-        auto executor = Executor::create(*device_, budget_, std::move(*program));
-        if (!executor) return executor.error();
-        slot = std::move(*executor);
-    }
-    return slot.get();
+    return (executors_[kv_type] = std::move(*executor)).get();
 }
 
 void Model::describe(const Program& program) {

@@ -26,6 +26,9 @@ struct ModelOptions {
     ProgressCallback progress;
 };
 
+// The text side of a file whose graph is known. Errors: FORMAT for a vocabulary that has more entries than the embedding has rows.
+Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, const HyperParameters& hyper_parameters);
+
 // Sampling values that a file recommends (general.sampling.*), with the library's defaults where it is silent.
 SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template);
 
@@ -40,13 +43,15 @@ class Model {
     const ponder_model_info& info() const { return info_; }
     const SamplerParams& sampling_defaults() const { return sampling_defaults_; }
 
-    // The program compiled for a cache type; made at its first use, then shared. Errors: UNSUPPORTED, MEMORY_CAP, OUT_OF_MEMORY.
+    // The program compiled for a cache type; made at its first use, then shared. Errors: UNSUPPORTED, MEMORY_CAP, OUT_OF_MEMORY, BUSY (a
+    // first use inside a callback of the model's work).
     Result<Executor*> executor(int32_t kv_type);
 
   private:
     explicit Model(uint64_t memory_cap) : budget_(memory_cap) {}
     Result<void> place_weights();
-    Result<Program> build_program(int32_t kv_type);
+    Executor* find_executor(int32_t kv_type);
+    Result<std::unique_ptr<Executor>> build_executor(int32_t kv_type);
     void describe(const Program& program);
 
     ModelFile file_;
@@ -56,6 +61,7 @@ class Model {
     SamplerParams sampling_defaults_;
     MemoryBudget budget_;
     std::unique_ptr<Device> device_;
+    Turns turns_;                           // on device_
     std::vector<Buffer> file_buffers_;      // one a mapped file
     std::vector<Buffer> constant_buffers_;  // tables of the programs
     ponder_model_info info_{};

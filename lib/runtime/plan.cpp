@@ -33,8 +33,10 @@ Result<Plan> make_plan(const std::string& path, const ModelOptions& options, con
     if (!file) return file.error();
     auto graph = build_graph(*file, {.kv_type = session.kv_type});
     if (!graph) return with_context(graph.error(), path);
-    auto text = TextSide::from_model(*file);
+    auto text = read_text_side(*file, graph->hyper_parameters);
     if (!text) return with_context(text.error(), path);
+    const auto context = Session::choose_context(graph->hyper_parameters, session);
+    if (!context) return context.error();
     const auto slot = choose_device(options.device);
     if (!slot) return slot.error();
 
@@ -47,7 +49,7 @@ Result<Plan> make_plan(const std::string& path, const ModelOptions& options, con
     plan.device = *slot;
     plan.device_name = device.name != nullptr ? device.name : "";
     for (const MappedFile& mapped : file->files) plan.weight_bytes += mapped.bytes().size();
-    plan.context = session.context > 0 ? session.context : std::min<int64_t>(h.context_length, Session::kDefaultContext);
+    plan.context = *context;
     plan.kv_bytes = cache_bytes(program, plan.context);
     plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);
     plan.scratch_bytes = slot->backend->scratch_bytes(&program, Executor::kMaxRows, Executor::kMaxRows);

@@ -9,16 +9,21 @@
 
 namespace ponder {
 
-Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<Model> model, const SessionOptions& options) {
-    const int64_t trained = model->hyper_parameters().context_length;
-    const int64_t context = options.context > 0 ? options.context : std::min<int64_t>(trained, kDefaultContext);
+Result<int32_t> Session::choose_context(const HyperParameters& model, const SessionOptions& options) {
+    const int64_t context = options.context > 0 ? options.context : std::min<int64_t>(model.context_length, kDefaultContext);
     if (context > limits::kMaxContext) {
         return make_error(PONDER_STATUS_LIMIT, "context %lld is over the limit of %lld", static_cast<long long>(context),
                           static_cast<long long>(limits::kMaxContext));
     }
+    return static_cast<int32_t>(context);
+}
+
+Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<Model> model, const SessionOptions& options) {
+    const auto context = choose_context(model->hyper_parameters(), options);
+    if (!context) return context.error();
     auto executor = model->executor(options.kv_type);
     if (!executor) return executor.error();
-    std::shared_ptr<Session> session(new Session(std::move(model), *executor, static_cast<int32_t>(context)));
+    std::shared_ptr<Session> session(new Session(std::move(model), *executor, *context));
     session->sequence_ = std::make_unique<KvSequence>((*executor)->kv_pool());
     if (options.system) session->messages_.push_back({.role = "system", .text = options.system});
     return session;
@@ -28,22 +33,25 @@ Result<std::shared_ptr<Session>> Session::fork() const {
     std::shared_ptr<Session> copy(new Session(model_, executor_, context_));
     copy->sequence_ = sequence_->fork();
     copy->tokens_ = tokens_;
+    copy->unread_token_ = unread_token_;
     copy->messages_ = messages_;
     return copy;
 }
 
 void Session::begin_operation() {
-    if (abandon_live_generation_) abandon_live_generation_();
+    // Taken out first: ending clears what is stored.
+    if (const auto abandon = std::exchange(abandon_live_generation_, nullptr)) abandon();
     is_cancelled_.store(false, std::memory_order_relaxed);
 }
 
 Result<void> Session::evaluate(std::span<const int32_t> tokens, float* logits, size_t n_rows, ProgressCallback progress) {
     const BatchItem item{this, tokens, logits, n_rows};
-    return evaluate_batch({&item, 1}, &is_cancelled_, progress);
+    return evaluate_batch({&item, 1}, progress);
 }
 
-Result<void> Session::evaluate_batch(std::span<const BatchItem> items, const std::atomic<bool>* cancelled, ProgressCallback progress) {
+Result<void> Session::evaluate_batch(std::span<const BatchItem> items, ProgressCallback progress) {
     std::vector<EvaluateItem> work;
+    std::vector<const std::atomic<bool>*> cancelled;
     for (const BatchItem& item : items) {
         const Session& session = *item.session;
         if (item.n_rows > item.tokens.size() || (item.n_rows > 0 && item.logits == nullptr)) {
@@ -65,12 +73,19 @@ Result<void> Session::evaluate_batch(std::span<const BatchItem> items, const std
             return make_error(PONDER_STATUS_INVALID_ARGUMENT, "sessions of another model or cache type cannot share a batch");
         }
         work.push_back({session.sequence_.get(), item.tokens, item.logits, item.n_rows});
-        item.session->tokens_.reserve(session.tokens_.size() + item.tokens.size());
+        cancelled.push_back(&session.is_cancelled_);
+        // Room now, so that nothing fails once the cache has grown; doubled, because decoding comes with one token at a time.
+        std::vector<int32_t>& tokens = item.session->tokens_;
+        const size_t n_after = tokens.size() + item.tokens.size();
+        if (n_after > tokens.capacity()) tokens.reserve(std::max(n_after, 2 * tokens.capacity()));
     }
     if (work.empty()) return {};
     WorkControl control(cancelled, progress, PONDER_STAGE_PREFILL);
     if (auto done = items[0].session->executor_->evaluate(work, control); !done) return done;
-    for (const BatchItem& item : items) item.session->tokens_.insert(item.session->tokens_.end(), item.tokens.begin(), item.tokens.end());
+    for (const BatchItem& item : items) {
+        item.session->tokens_.insert(item.session->tokens_.end(), item.tokens.begin(), item.tokens.end());
+        if (!item.tokens.empty()) item.session->unread_token_.reset();
+    }
     return {};
 }
 
@@ -81,6 +96,7 @@ Result<void> Session::rewind(int64_t n_keep) {
     }
     sequence_->truncate(n_keep);
     tokens_.resize(static_cast<size_t>(n_keep));
+    unread_token_.reset();
     return {};
 }
 
@@ -88,6 +104,7 @@ int64_t Session::reuse_prefix(std::span<const int32_t> prompt) {
     const size_t most = prompt.empty() ? 0 : std::min(tokens_.size(), prompt.size() - 1);
     const auto end = std::mismatch(tokens_.begin(), tokens_.begin() + static_cast<ptrdiff_t>(most), prompt.begin()).first;
     const auto n_kept = static_cast<int64_t>(end - tokens_.begin());
+    if (n_kept < n_tokens()) unread_token_.reset();
     sequence_->truncate(n_kept);
     tokens_.resize(static_cast<size_t>(n_kept));
     return n_kept;

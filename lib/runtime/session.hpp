@@ -31,6 +31,8 @@ class Session {
   public:
     static constexpr int32_t kDefaultContext = 8'192;
 
+    // Tokens that a session of these options holds. Errors: LIMIT.
+    static Result<int32_t> choose_context(const HyperParameters& model, const SessionOptions& options);
     static Result<std::shared_ptr<Session>> create(std::shared_ptr<Model> model, const SessionOptions& options);
     Result<std::shared_ptr<Session>> fork() const;
 
@@ -39,6 +41,9 @@ class Session {
     int64_t n_tokens() const { return sequence_->n_tokens(); }
     uint64_t kv_bytes() const { return sequence_->n_bytes(); }
     const std::vector<int32_t>& tokens() const { return tokens_; }
+    // The last token of a generation, which no step was needed to read; a text that goes on from here begins with it.
+    std::optional<int32_t> unread_token() const { return unread_token_; }
+    void set_unread_token(std::optional<int32_t> token) { unread_token_ = token; }
     std::vector<Message>& messages() { return messages_; }
 
     // Any thread.
@@ -60,14 +65,14 @@ class Session {
     // Makes the cache a prefix of `prompt` that lacks at least its last token, keeping as much as possible. Returns the tokens kept.
     int64_t reuse_prefix(std::span<const int32_t> prompt);
 
-    // evaluate() for several sessions of one model at once. The sessions are claimed.
+    // evaluate() for several sessions of one model at once; to cancel any of them cancels all. The sessions are claimed.
     struct BatchItem {
         Session* session;
         std::span<const int32_t> tokens;
         float* logits;
         size_t n_rows;
     };
-    static Result<void> evaluate_batch(std::span<const BatchItem> items, const std::atomic<bool>* cancelled, ProgressCallback progress);
+    static Result<void> evaluate_batch(std::span<const BatchItem> items, ProgressCallback progress);
 
   private:
     Session(std::shared_ptr<Model> model, Executor* executor, int32_t context)
@@ -78,6 +83,7 @@ class Session {
     int32_t context_;
     std::unique_ptr<KvSequence> sequence_;
     std::vector<int32_t> tokens_;  // what the cache holds
+    std::optional<int32_t> unread_token_;
     std::vector<Message> messages_;
     std::atomic<bool> is_cancelled_{false}, is_claimed_{false};
     std::function<void()> abandon_live_generation_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long work is stopped from outside: a flag that any thread may set, and a progress callback that may ask for the same.
+// How long work is stopped from outside: flags that any thread may set, and a progress callback that may ask for the same.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <span>
 #include <thread>
 
 #include "ponder/ponder.h"
@@ -18,13 +19,17 @@ struct ProgressCallback {
 // One call's view of "should I stop". Created on the calling thread; should_stop() may be called from any thread.
 class WorkControl {
   public:
-    WorkControl(const std::atomic<bool>* cancelled, ProgressCallback progress, ponder_stage stage)
+    // cancelled: one flag a session of the work; any of them stops it all.
+    WorkControl(std::span<const std::atomic<bool>* const> cancelled, ProgressCallback progress, ponder_stage stage)
         : cancelled_(cancelled), progress_(progress), stage_(stage), caller_(std::this_thread::get_id()) {}
 
     void set_fraction(double fraction) { fraction_ = fraction; }
 
     bool should_stop() {
-        if (stopped_.load(std::memory_order_relaxed) || (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed))) return true;
+        if (stopped_.load(std::memory_order_relaxed)) return true;
+        for (const std::atomic<bool>* flag : cancelled_) {
+            if (flag->load(std::memory_order_relaxed)) return true;
+        }
         if (progress_.fn != nullptr && std::this_thread::get_id() == caller_) report(false);
         return stopped_.load(std::memory_order_relaxed);
     }
@@ -39,7 +44,7 @@ class WorkControl {
     }
 
   private:
-    const std::atomic<bool>* cancelled_;
+    std::span<const std::atomic<bool>* const> cancelled_;
     ProgressCallback progress_;
     ponder_stage stage_;
     std::thread::id caller_;

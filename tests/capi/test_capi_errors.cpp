@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Struct sizes of older and newer programs, and files that are not models.
 #include <ponder/ponder.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstring>
@@ -142,6 +143,9 @@ TEST_CASE("capi_errors: files that are not there or not files") {
     CHECK(refuse_everywhere("/nonexistent/folder/model.gguf") == PONDER_STATUS_IO);
     CHECK(refuse_everywhere("") != PONDER_STATUS_OK);
     refuse_everywhere(ponder_test::scratch_folder());
+    const std::string pipe = ponder_test::scratch_path("pipe.gguf");
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    CHECK(refuse_everywhere(pipe) == PONDER_STATUS_IO);  // and does not wait for a writer
     const std::string empty = ponder_test::scratch_path("empty.gguf");
     ponder_test::write_file(empty, "");
     CHECK(refuse_everywhere(empty) == PONDER_STATUS_FORMAT);
@@ -220,4 +224,53 @@ TEST_CASE("capi_errors: buffers report the size that they need") {
     CHECK(ponder_text_detokenize(text, &bad, 1, buffer, sizeof(buffer), &size, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_text_render(text, "{", 1, buffer, sizeof(buffer), &size, &err) == PONDER_STATUS_FORMAT);
     ponder_text_close(text);
+}
+
+TEST_CASE("capi_errors: reserved fields are for later versions") {
+    ponder_model* model = nullptr;
+    ponder_model_params model_params = PONDER_MODEL_PARAMS_INIT;
+    model_params.reserved = 1;
+    CHECK(ponder_model_open(ponder_test::tiny_model().c_str(), &model_params, &model, nullptr) == PONDER_STATUS_UNSUPPORTED);
+    model = ponder_test::open_tiny_model();
+    ponder_session* session = nullptr;
+    ponder_session_params session_params = PONDER_SESSION_PARAMS_INIT;
+    session_params.reserved = 1;
+    CHECK(ponder_session_create(model, &session_params, &session, nullptr) == PONDER_STATUS_UNSUPPORTED);
+    session = ponder_test::create_session(model);
+    ponder_message message = PONDER_MESSAGE_INIT;
+    message.role = "user";
+    message.reserved = 1;
+    ponder_generation* generation = nullptr;
+    CHECK(ponder_session_generate(session, &message, 1, nullptr, &generation, nullptr) == PONDER_STATUS_UNSUPPORTED);
+    ponder_evaluation item = PONDER_EVALUATION_INIT;
+    item.session = session;
+    item.reserved = 1;
+    CHECK(ponder_model_evaluate(model, &item, 1, nullptr) == PONDER_STATUS_UNSUPPORTED);
+    ponder_session_destroy(session);
+    ponder_model_close(model);
+}
+
+TEST_CASE("capi_errors: a stop string that is not UTF-8 would cut a character in two") {
+    ponder_model* model = ponder_test::open_tiny_model();
+    ponder_session* session = ponder_test::create_session(model);
+    const char* stop = "\x80";
+    ponder_generation_params params = PONDER_GENERATION_PARAMS_INIT;
+    params.stop = &stop;
+    params.n_stop = 1;
+    ponder_generation* generation = nullptr;
+    CHECK(ponder_session_ask(session, "hello", &params, &generation, nullptr) == PONDER_STATUS_INVALID_ARGUMENT);
+    ponder_session_destroy(session);
+    ponder_model_close(model);
+}
+
+TEST_CASE("capi_errors: a plan refuses the contexts that a session refuses") {
+    ponder_model* model = ponder_test::open_tiny_model();
+    ponder_session_params params = PONDER_SESSION_PARAMS_INIT;
+    params.context = INT32_MAX;
+    ponder_session* session = nullptr;
+    CHECK(ponder_session_create(model, &params, &session, nullptr) == PONDER_STATUS_LIMIT);
+    ponder_plan* plan = nullptr;
+    CHECK(ponder_plan_create(ponder_test::tiny_model().c_str(), nullptr, &params, &plan, nullptr) == PONDER_STATUS_LIMIT);
+    CHECK(plan == nullptr);
+    ponder_model_close(model);
 }

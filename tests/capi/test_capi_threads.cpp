@@ -227,3 +227,108 @@ TEST_CASE("capi_threads: cancelling idle sessions from many threads is harmless"
     for (std::thread& thread : threads) thread.join();
     CHECK_NOTHROW(busy.ask("hello", {.max_tokens = 2}).answer());
 }
+
+TEST_CASE("capi_threads: sessions of different cache types share the model's threads") {
+    const auto model = ponder::Model::open(ponder_test::tiny_model(), {.n_threads = 4});
+    const auto evaluate = [&model](ponder::KvType kv_type) {
+        auto chat = model.session({.kv_type = kv_type});
+        std::vector<int32_t> tokens(100);
+        for (size_t i = 0; i < tokens.size(); i++) tokens[i] = static_cast<int32_t>(i % 50);
+        return chat.evaluate(tokens, 1);
+    };
+    const ponder::KvType types[] = {ponder::KvType::kF32, ponder::KvType::kF16};
+    std::vector<std::vector<float>> expected;
+    for (const ponder::KvType type : types) expected.push_back(evaluate(type));
+    std::atomic<int> n_wrong{0};
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < 2; i++)
+        threads.emplace_back([&, i] {
+            for (int round = 0; round < 30; round++) n_wrong += evaluate(types[i]) != expected[i];
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(n_wrong == 0);
+}
+
+TEST_CASE("capi_threads: cancelling any session of a batch cancels the batch") {
+    ponder_model* model = ponder_test::open_tiny_model();
+    ponder_session* sessions[] = {ponder_test::create_session(model), ponder_test::create_session(model)};
+    const std::vector<int32_t> tokens(4'000, 1);
+    ponder_evaluation items[] = {PONDER_EVALUATION_INIT, PONDER_EVALUATION_INIT};
+    for (size_t i = 0; i < 2; i++) {
+        items[i].session = sessions[i];
+        items[i].tokens = tokens.data();
+        items[i].n = tokens.size();
+    }
+    for (ponder_session* cancelled : sessions) {
+        std::atomic<bool> is_over{false};
+        // Again and again: a cancel before the batch begins does not count.
+        std::thread canceller([&] {
+            while (!is_over) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                ponder_session_cancel(cancelled);
+            }
+        });
+        CHECK(ponder_model_evaluate(model, items, 2, nullptr) == PONDER_STATUS_CANCELLED);
+        is_over = true;
+        canceller.join();
+        for (ponder_session* session : sessions) {
+            ponder_session_info info = PONDER_SESSION_INFO_INIT;
+            CHECK(ponder_session_describe(session, &info, nullptr) == PONDER_STATUS_OK);
+            CHECK(info.n_tokens == 0);
+        }
+    }
+    for (ponder_session* session : sessions) ponder_session_destroy(session);
+    ponder_model_close(model);
+}
+
+TEST_CASE("capi_threads: a callback that runs its own model gets BUSY, not a deadlock") {
+    struct Probe {
+        ponder_model* model;
+        ponder_session* other;
+        ponder_status evaluate = PONDER_STATUS_OK, create = PONDER_STATUS_OK;
+    } probe{ponder_test::open_tiny_model(), nullptr};
+    ponder_session* session = ponder_test::create_session(probe.model);
+    probe.other = ponder_test::create_session(probe.model);
+    ponder_generation_params params = PONDER_GENERATION_PARAMS_INIT;
+    params.max_tokens = 2;
+    params.progress_user_data = &probe;
+    params.on_progress = [](void* user_data, int32_t, double) {
+        auto* seen = static_cast<Probe*>(user_data);
+        const int32_t token = 1;
+        seen->evaluate = ponder_session_evaluate(seen->other, &token, 1, nullptr, 0, nullptr);
+        ponder_session_params f16 = PONDER_SESSION_PARAMS_INIT;
+        f16.kv_type = PONDER_KV_F16;
+        ponder_session* created = nullptr;
+        seen->create = ponder_session_create(seen->model, &f16, &created, nullptr);
+        ponder_session_destroy(created);
+        return int32_t{0};
+    };
+    ponder_generation* generation = nullptr;
+    REQUIRE(ponder_session_ask(session, "hello", &params, &generation, nullptr) == PONDER_STATUS_OK);
+    ponder_test::read_all(generation);
+    CHECK(probe.evaluate == PONDER_STATUS_BUSY);
+    CHECK(probe.create == PONDER_STATUS_BUSY);
+    ponder_generation_destroy(generation);
+    ponder_session_destroy(probe.other);
+    ponder_session_destroy(session);
+    ponder_model_close(probe.model);
+}
+
+TEST_CASE("capi_threads: a long prompt does not keep other sessions waiting") {
+    const auto model = ponder::Model::open(ponder_test::tiny_model());
+    auto reader = model.session({.context = 4'096}), writer = model.session({.context = 4'096});
+    const std::vector<int32_t> prompt(4'000, 1), step(1, 2);
+    writer.evaluate(step);
+    std::atomic<bool> is_read{false};
+    std::thread thread([&] {
+        reader.evaluate(prompt);
+        is_read = true;
+    });
+    int n_steps = 0;
+    while (!is_read) {
+        writer.evaluate(step);
+        n_steps++;
+    }
+    thread.join();
+    CHECK(n_steps >= 10);  // of the 32 runs that the prompt takes, most are followed by a step
+}

@@ -167,6 +167,24 @@ TEST_CASE("generation: cancelled and abandoned turns") {
     CHECK(collect(*second).reason != PONDER_FINISH_CANCELLED);
 }
 
+TEST_CASE("generation: raw text goes on after its very last token") {
+    const auto model = open_model(tiny_model_path());
+    const auto whole = new_session(model), cut = new_session(model);
+    const Transcript expected = collect(*ask(whole, "Once", {.max_tokens = 9, .is_raw = true}));
+    REQUIRE(expected.usage.thinking_tokens + expected.usage.answer_tokens == 9);
+    collect(*ask(cut, "Once", {.max_tokens = 5, .is_raw = true}));
+    const auto fork = cut->fork();
+    REQUIRE(fork);
+    for (const auto& session : {cut, *fork}) {
+        const Transcript rest = collect(*ask(session, "", {.max_tokens = 4, .is_raw = true}));
+        CHECK(rest.usage.prompt_tokens == expected.usage.prompt_tokens + 5);
+        CHECK(session->tokens() == whole->tokens());
+    }
+    // What the host evaluates or rewinds itself comes straight after the cached tokens.
+    REQUIRE(cut->rewind(cut->n_tokens()));
+    CHECK(!cut->unread_token());
+}
+
 TEST_CASE("generation: lengths") {
     const auto model = open_model(tiny_model_path());
     const Transcript t = collect(*ask(new_session(model), "Hello", {.max_tokens = 3}));
