@@ -3,7 +3,6 @@
 #include "text/spm.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <string_view>
 #include <vector>

@@ -103,7 +103,7 @@ Evaluator::Flow Evaluator::run_for(const Stmt& stmt, const Value& iterable, Fram
     const Runtime::Nesting nesting(runtime_);
     List* items = nesting ? runtime_.iterate(iterable) : nullptr;
     if (items && stmt.filter && runtime_.ok()) items = filter_items(stmt, items, parent);
-    if (!runtime_.ok()) return Flow::kNext;
+    if (!items || !runtime_.ok()) return Flow::kNext;
     Frame* outer = std::exchange(frame_, make_frame(parent));
     Loop* loop = runtime_.make<Loop>();
     loop->items = Value::of(items);
@@ -202,6 +202,7 @@ Value Evaluator::look_up(std::string_view name) {
 
 // Writes to this scope only: Jinja2 loops cannot change outer variables, which is why templates use namespace().
 void Evaluator::set_variable(Frame& frame, std::string_view name, const Value& value) {
+    if (!runtime_.step(frame.variables.size / 16)) return;
     for (NamedValue& variable : frame.variables) {
         if (variable.name != name) continue;
         variable.value = value;
@@ -275,6 +276,7 @@ bool Evaluator::bind_parameters(const Stmt& macro, const Args& args, Frame& fram
     const size_t n = macro.parameters.size();
     ArenaArray<NamedValue> extra;
     for (const NamedValue& named : args.named) {
+        if (!runtime_.step(n / 16)) return false;
         size_t i = 0;
         while (i < n && macro.parameters[i].target->name != named.name) ++i;
         if (i == n) {
@@ -288,7 +290,7 @@ bool Evaluator::bind_parameters(const Stmt& macro, const Args& args, Frame& fram
         }
     }
     const size_t n_named = frame.variables.size;
-    for (size_t i = 0; i < n && runtime_.step(); ++i) {
+    for (size_t i = 0; i < n && runtime_.step(n_named / 16 + 1); ++i) {
         const std::string& name = macro.parameters[i].target->name;
         bool is_given = false;
         for (size_t k = 0; k < n_named; ++k) is_given = is_given || frame.variables[k].name == name;

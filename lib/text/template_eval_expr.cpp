@@ -183,11 +183,12 @@ Value Evaluator::eval_call(const Expr& expr) {
     return runtime_.ok() ? call(callee, args) : Value();
 }
 
-// Names are compared by walking: calls have a handful of arguments, and ** of a large dict is charged for.
+// Names are compared by walking, which is charged for: calls have a handful of arguments.
 Args Evaluator::eval_arguments(const std::vector<Argument>& arguments, const Value* caller) {
     ArenaArray<Value> positional;
     ArenaArray<NamedValue> named;
     const auto add_named = [&](std::string_view name, const Value& value) {
+        if (!runtime_.step(named.size / 16)) return;
         for (const NamedValue& other : named) {
             if (other.name == name) {
                 runtime_.fail("argument '%.*s' is given twice", static_cast<int>(std::min<size_t>(name.size(), 100)), name.data());
@@ -209,7 +210,7 @@ Args Evaluator::eval_arguments(const std::vector<Argument>& arguments, const Val
         } else if (!value.is_dict()) {
             return runtime_.fail("'**' needs a mapping, not '%s'", type_name(value)), Args{};
         } else {
-            for (size_t i = 0; i < value.dict->entries.size && runtime_.step(named.size / 16 + 1); ++i) {
+            for (size_t i = 0; i < value.dict->entries.size && runtime_.step(); ++i) {
                 const DictEntry& entry = value.dict->entries[i];
                 if (!entry.key.is_string()) return runtime_.fail("'**' needs a mapping with string keys"), Args{};
                 add_named(entry.key.text->bytes, entry.value);

@@ -149,7 +149,7 @@ bool Runtime::reserve(ArenaArray<T>& array, size_t capacity) {
     T* data = static_cast<T*>(arena.allocate(capacity * sizeof(T), alignof(T)));
     if (!data) return fail_limit("bytes of memory", limits::kMaxTemplateMemoryBytes), false;
     static_assert(std::is_trivially_copyable_v<T>);
-    if (array.size) std::memcpy(static_cast<void*>(data), array.data, array.size * sizeof(T));
+    if (array.data && array.size) std::memcpy(static_cast<void*>(data), array.data, array.size * sizeof(T));
     array.data = data;
     array.capacity = capacity;
     return true;

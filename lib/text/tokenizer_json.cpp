@@ -10,6 +10,7 @@
 #include "text/tokenizer_build.hpp"
 #include "text/tokenizer_json_pipeline.hpp"
 #include "text/tokenizer_json_reader.hpp"
+#include "text/unicode.hpp"
 
 namespace ponder {
 
@@ -136,6 +137,7 @@ Result<void> JsonTokenizerReader::add_added_token(const Json& token) {
         return added;
     }
     special.id = static_cast<TokenId>(id);
+    if (is_normalized && parts_.uses_nfc) special.text = normalize_nfc(special.text);
     (is_normalized ? normalized_specials_ : specials_).push_back(std::move(special));
     return {};
 }

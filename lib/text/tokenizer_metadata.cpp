@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokenizers from GGUF metadata: the tokenizer.ggml.* keys.
-#include <cmath>
-
 #include "base/limits.hpp"
 #include "base/utf8.hpp"
 #include "format/metadata.hpp"

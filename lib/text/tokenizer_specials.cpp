@@ -66,10 +66,7 @@ const SpecialToken* SpecialMatcher::longest_at(std::string_view text, size_t beg
         const auto byte = [&](const SpecialToken& token) { return static_cast<uint8_t>(token.text[depth]); };
         first = std::lower_bound(first, last, wanted, [&](const SpecialToken& token, uint8_t value) { return byte(token) < value; });
         last = std::upper_bound(first, last, wanted, [&](uint8_t value, const SpecialToken& token) { return value < byte(token); });
-        if (first != last && first->text.size() == depth + 1) {
-            if (!first->is_single_word || is_word_alone(text, begin, begin + depth + 1)) longest = &*first;
-            ++first;
-        }
+        if (first != last && first->text.size() == depth + 1) longest = &*first++;
     }
     return longest;
 }
@@ -89,6 +86,10 @@ SpecialMatch SpecialMatcher::find(std::string_view text, size_t from, std::span<
         const SpecialToken* token = longest_at(text, at, end_max);
         if (token == nullptr) continue;
         SpecialMatch match{token->id, at, at + token->text.size()};
+        if (token->is_single_word && !is_word_alone(text, match.begin, match.end)) {
+            at = match.end - 1;
+            continue;
+        }
         if (token->strips_left) {
             const size_t begin_min = i_literal > 0 ? std::max(from, literal[i_literal - 1].end) : from;
             while (match.begin > begin_min && is_white_space(character_before(text, match.begin))) {

@@ -38,8 +38,9 @@ class SpecialMatcher {
     static Result<SpecialMatcher> create(std::vector<SpecialToken> tokens);
     bool empty() const { return tokens_.empty(); }
 
-    // The first match in `text` at or after `from`; of several that begin together the longest. No match shares a byte with a literal span
-    // (sorted, inside the text, not overlapping).
+    // The first match in `text` at or after `from`; of several that begin together the longest. A single word that does not stand alone is
+    // passed over with all its bytes, as Hugging Face's tokenizers do. No match shares a byte with a literal span (sorted, inside the text,
+    // not overlapping).
     SpecialMatch find(std::string_view text, size_t from, std::span<const TextSpan> literal) const;
     // The token with exactly this text, or kNoToken.
     TokenId find_exact(std::string_view text) const;

@@ -53,6 +53,11 @@ void order_marks(std::vector<utf8proc_int32_t>& code_points) {
     }
 }
 
+// True if a character can change in NFC, or change what is before it.
+bool may_normalize(const Utf8Step& step) {
+    return step.state == Utf8State::kValid && step.code_point >= kFirstCombining && !is_inert_in_nfc(step.code_point);
+}
+
 // NFC of a well-formed stretch.
 void append_nfc(std::string& out, std::string_view text, std::vector<utf8proc_int32_t>& code_points) {
     code_points.clear();
@@ -88,8 +93,9 @@ std::string normalize_nfc(std::string_view text) {
             continue;
         }
         Utf8Step step = decode_utf8(text.substr(at));
-        if (step.state != Utf8State::kValid || step.code_point < kFirstCombining) {
-            base = step.state == Utf8State::kValid ? at : at + step.n_bytes;
+        if (!may_normalize(step)) {
+            const bool can_be_base = step.state == Utf8State::kValid && step.code_point < kFirstCombining;
+            base = can_be_base ? at : at + step.n_bytes;
             at += step.n_bytes;
             continue;
         }
@@ -97,7 +103,7 @@ std::string normalize_nfc(std::string_view text) {
         out.append(text.substr(copied, begin - copied));
         while (at < text.size()) {
             step = decode_utf8(text.substr(at));
-            if (step.state != Utf8State::kValid || step.code_point < kFirstCombining) break;
+            if (!may_normalize(step)) break;
             at += step.n_bytes;
         }
         append_nfc(out, text.substr(begin, at - begin), code_points);
@@ -113,6 +119,11 @@ bool is_white_space(uint32_t c) {
 }
 
 bool is_word_character(uint32_t code_point) {
+    // Alphabetic although symbols, and the joiners.
+    constexpr uint32_t kOthers[][2] = {{0x200c, 0x200d}, {0x24b6, 0x24e9}, {0x1f130, 0x1f149}, {0x1f150, 0x1f169}, {0x1f170, 0x1f189}};
+    for (const auto& [first, last] : kOthers) {
+        if (code_point >= first && code_point <= last) return true;
+    }
     switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
         case UTF8PROC_CATEGORY_LU:
         case UTF8PROC_CATEGORY_LL:
@@ -123,6 +134,7 @@ bool is_word_character(uint32_t code_point) {
         case UTF8PROC_CATEGORY_MC:
         case UTF8PROC_CATEGORY_ME:
         case UTF8PROC_CATEGORY_ND:
+        case UTF8PROC_CATEGORY_NL:
         case UTF8PROC_CATEGORY_PC:
             return true;
         default:

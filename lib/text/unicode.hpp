@@ -8,10 +8,15 @@
 
 namespace ponder {
 
-// Normalization Form C of the well-formed parts; malformed bytes stay as they are. Linear in the text, whatever marks it holds.
+// Normalization Form C of the well-formed parts; malformed bytes stay as they are. Linear in the text, whatever marks it holds. The data
+// are Unicode 9's, as in Hugging Face's tokenizers (their crate unicode-normalization-alignments), whatever the Unicode library knows:
+// a mark that is newer neither moves nor composes.
 std::string normalize_nfc(std::string_view text);
+// True for a character that normalizing by Unicode 9 leaves alone and a later version might not.
+bool is_inert_in_nfc(uint32_t code_point);
 
-// White_Space of Unicode, and what regular expressions call a word character: letters, marks, decimal digits, connecting punctuation.
+// White_Space of Unicode, and what regular expressions call a word character (UTS 18): alphabetic characters, marks, decimal digits,
+// connecting punctuation, and the two joiners.
 bool is_white_space(uint32_t code_point);
 bool is_word_character(uint32_t code_point);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Characters that regular-expression libraries of Unicode 14 to 16 class differently, and same-class neighbours to match in their place.
+// Where Unicode's versions differ: characters that regular-expression libraries of Unicode 14 to 16 class differently, with same-class
+// neighbours to match in their place, and characters that Unicode 9 does not normalize.
 #include <algorithm>
 #include <iterator>
 
@@ -52,6 +53,27 @@ constexpr StandIn kStandIns[] = {
     {0x1FBCB, 0x1FBEF, 0x1FBCA}, {0x2B739, 0x2B739, 0x2B738}, {0x2EBF0, 0x2EE5D, 0x2EBE0}, {0x31350, 0x323AF, 0x3134A},
 };
 
+struct CodePointRange {
+    uint32_t first, last;  // inclusive
+};
+
+// Code points with a combining class or in a canonical composition that Unicode 10 to 18 added. U+11A7 is here because utf8proc 2.8
+// composes it away behind a Hangul syllable.
+constexpr CodePointRange kInertInNfc[] = {
+    {0x05C8, 0x05C9},   {0x07FD, 0x07FD},   {0x0897, 0x089F},   {0x08CA, 0x08D3},   {0x09FE, 0x09FE},   {0x0C3C, 0x0C3C},
+    {0x0D3B, 0x0D3C},   {0x0EBA, 0x0EBA},   {0x11A7, 0x11A7},   {0x1715, 0x1715},   {0x1ABF, 0x1AF0},   {0x1DF6, 0x1DFA},
+    {0xA82C, 0xA82C},   {0x105C9, 0x105C9}, {0x105D2, 0x105D2}, {0x105DA, 0x105DA}, {0x105E4, 0x105E4}, {0x10D24, 0x10D27},
+    {0x10D69, 0x10D6D}, {0x10EAB, 0x10EAC}, {0x10ECB, 0x10ECF}, {0x10EF0, 0x10EFB}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50},
+    {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x11382, 0x11385}, {0x1138B, 0x1138B}, {0x1138E, 0x1138E},
+    {0x11390, 0x11391}, {0x113B8, 0x113B8}, {0x113BB, 0x113BB}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5}, {0x113C7, 0x113C9},
+    {0x113CE, 0x113D0}, {0x1145E, 0x1145E}, {0x11839, 0x1183A}, {0x11930, 0x11930}, {0x11935, 0x11935}, {0x11938, 0x11938},
+    {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99},
+    {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42}, {0x1611E, 0x16129}, {0x1612F, 0x1612F},
+    {0x16D63, 0x16D63}, {0x16D67, 0x16D6A}, {0x16FF0, 0x16FF1}, {0x1D127, 0x1D128}, {0x1D250, 0x1D252}, {0x1D25B, 0x1D25C},
+    {0x1D25F, 0x1D25F}, {0x1D280, 0x1D281}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF},
+    {0x1E4EC, 0x1E4EF}, {0x1E5EE, 0x1E5EF}, {0x1E6E3, 0x1E6E3}, {0x1E6E6, 0x1E6E6}, {0x1E6EE, 0x1E6EF}, {0x1E6F5, 0x1E6F5},
+};
+
 const StandIn* find_stand_in(uint32_t code_point) {
     const auto* row = std::lower_bound(std::begin(kStandIns), std::end(kStandIns), code_point,
                                        [](const StandIn& range, uint32_t value) { return range.last < value; });
@@ -59,6 +81,12 @@ const StandIn* find_stand_in(uint32_t code_point) {
 }
 
 }  // namespace
+
+bool is_inert_in_nfc(uint32_t code_point) {
+    const auto* row = std::lower_bound(std::begin(kInertInNfc), std::end(kInertInNfc), code_point,
+                                       [](const CodePointRange& range, uint32_t value) { return range.last < value; });
+    return row != std::end(kInertInNfc) && code_point >= row->first;
+}
 
 bool replace_newer_characters(std::string_view text, std::string& out) {
     bool has_any = false;

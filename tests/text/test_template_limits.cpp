@@ -74,6 +74,18 @@ TEST_CASE("template: hostile templates reach a limit") {
     }
 }
 
+TEST_CASE("template: searches among many names are charged for") {
+    std::string parameters, sets;
+    for (int i = 0; i < 40'000; ++i) {
+        const std::string name = "a" + std::to_string(i);
+        parameters += name + "=1,";
+        sets += "{% set " + name + "=1 %}";
+    }
+    CHECK(status_of("{% macro m(" + parameters + ") %}{% endmacro %}{{ m() }}") == PONDER_STATUS_LIMIT);
+    CHECK(status_of("{{ dict(" + parameters + ") }}") == PONDER_STATUS_LIMIT);
+    CHECK(status_of(sets) == PONDER_STATUS_LIMIT);
+}
+
 TEST_CASE("template: nesting is limited before the stack is") {
     constexpr int kMany = 100'000;
     const std::string sources[] = {

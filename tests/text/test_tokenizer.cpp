@@ -75,6 +75,11 @@ TEST_CASE("tokenizer: flags of added tokens") {
     CHECK(encode(*tokenizer, "x RIGHT \ny", {.parse_special = true}) == Ids{'x', ' ', 305, 'y'});
     CHECK(encode(*tokenizer, "word!", {.parse_special = true}) == Ids{306, '!'});
     CHECK(encode(*tokenizer, "swords", {.parse_special = true}) == Ids{'s', 'w', 'o', 'r', 'd', 's'});
+    CHECK(encode(*tokenizer, "\u2167word", {.parse_special = true}) == Ids{0xe2, 0x85, 0xa7, 'w', 'o', 'r', 'd'});
+    CHECK(encode(*tokenizer, "word\u200d", {.parse_special = true}) == Ids{'w', 'o', 'r', 'd', 0xe2, 0x80, 0x8d});
+    // The longest token decides, also where it is then passed over for standing in a word.
+    json["added_tokens"].push_back({{"id", 307}, {"content", "wor"}});
+    CHECK(encode(*open_tokenizer(json), "words wor", {.parse_special = true}) == Ids{'w', 'o', 'r', 'd', 's', ' ', 307});
     const std::vector<TextSpan> literal = {{1, 2}};
     CHECK(encode(*tokenizer, "x  LEFT", {.parse_special = true, .literal = literal}) == Ids{'x', ' ', 304});
 }
@@ -83,7 +88,10 @@ TEST_CASE("tokenizer: added tokens with \"normalized\" are found after normaliza
     auto json = tiny_tokenizer_json();
     json["normalizer"] = {{"type", "NFC"}};
     json["added_tokens"].push_back({{"id", 304}, {"content", "<\u00e9>"}, {"normalized", true}});
+    json["added_tokens"].push_back({{"id", 305}, {"content", "[e\u0301]"}, {"normalized", true}});  // its content is normalized, too
     const auto tokenizer = open_tokenizer(json);
+    CHECK(encode(*tokenizer, "[e\u0301]", {.parse_special = true}) == Ids{305});
+    CHECK(encode(*tokenizer, "[\u00e9]", {.parse_special = true}) == Ids{305});
     CHECK(encode(*tokenizer, "<e\u0301>", {.parse_special = true}) == Ids{304});
     CHECK(encode(*tokenizer, "<\u00e9>", {.parse_special = true}) == Ids{304});
     CHECK(encode(*tokenizer, "e\u0301") == Ids{0xc3, 0xa9});

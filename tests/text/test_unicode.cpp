@@ -80,6 +80,13 @@ TEST_CASE("unicode: NFC") {
     CHECK(normalize_nfc("\u0301") == "\u0301");
     CHECK(normalize_nfc("e\xff\u0301") == "e\xff\u0301"s);  // malformed bytes stay and separate
     CHECK(normalize_nfc("\xcc") == "\xcc");
+    // Expected values are those of Hugging Face's tokenizers, whose NFC is Unicode 9's: newer marks stay where they are and separate.
+    CHECK(normalize_nfc("\u09fe\u0ec9") == "\u09fe\u0ec9");
+    CHECK(normalize_nfc("a\u0345\u0898e\u0301") == "a\u0345\u0898\u00e9");
+    CHECK(normalize_nfc("a\u0898\u0301") == "a\u0898\u0301");
+    CHECK(normalize_nfc("\U00011935\U00011930") == "\U00011935\U00011930");
+    CHECK(normalize_nfc("\U00011938") == "\U00011938");
+    CHECK(normalize_nfc("\uac00\u11a7") == "\uac00\u11a7");  // a vowel, although Hangul's trailing consonants are counted from it
 }
 
 TEST_CASE("unicode: NFC takes linear time on runs of marks") {
