@@ -158,7 +158,7 @@ class InspectCommand : public Command {
     }
 
     void print_table() const {
-        print_out("architecture  %s\n", shown_text(info_.architecture[0] ? info_.architecture : "not given").c_str());
+        print_out("architecture  %s\n", info_.architecture[0] ? one_line(cut(info_.architecture)).c_str() : "not given");
         print_out("parameters    %lld\n", static_cast<long long>(info_.n_parameters));
         print_out("size          %s in %d file%s\n", format_bytes(info_.file_bytes).c_str(), info_.n_files, info_.n_files == 1 ? "" : "s");
         if (!text_problem_.empty()) {

@@ -39,7 +39,8 @@ struct Sums {
 double log_sum_exp(std::span<const float> row) {
     const float largest = *std::max_element(row.begin(), row.end());
     double sum = 0;
-    for (const float value : row) sum += std::exp(value - largest);
+    // In double precision: single would leave a floor of about 1e-9 under every divergence.
+    for (const float value : row) sum += std::exp(static_cast<double>(value) - static_cast<double>(largest));
     return static_cast<double>(largest) + std::log(sum);
 }
 
@@ -70,6 +71,9 @@ class PerplexityCommand : public Command {
     }
 
     void run() override {
+        if (options_.context && static_cast<size_t>(*options_.context) < kMinWindow) {
+            throw UsageError{"--context: a window has at least " + std::to_string(kMinWindow) + " tokens"};
+        }
         const std::string text = read_file(text_path_);
         ProgressBar bar;
         const OpenedModel model = open_model(options_, bar);
@@ -102,7 +106,7 @@ class PerplexityCommand : public Command {
         const int64_t trained = std::max<int64_t>(model.info.context_length, kMinWindow);
         const int64_t wanted = options_.context ? *options_.context : std::min(kDefaultWindow, trained);
         window_ = std::min(static_cast<size_t>(wanted), tokens_.size());
-        if (window_ < kMinWindow) fail("a window of %zu tokens; %zu are needed", window_, kMinWindow);
+        if (tokens_.size() < kMinWindow) fail("%s: %zu tokens, at least %zu are needed", text_path_.c_str(), tokens_.size(), kMinWindow);
     }
 
     size_t first_scored() const { return window_ / 2; }

@@ -108,6 +108,7 @@ int run_tool(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
+        ponder::tool::occupy_standard_streams();
         ponder::tool::install_interrupt_handler();
         ponder::tool::set_log_level(PONDER_LOG_WARNING);
         return ponder::tool::run_tool(argc, argv);

@@ -71,7 +71,8 @@ void NpyReader::read_header() {
     }
     const unsigned version = prefix[6];
     size_t size = prefix[8] | static_cast<size_t>(prefix[9]) << 8;
-    if (version == 2 && std::fread(prefix + 10, 1, 2, file_.get()) == 2) {
+    if (version == 2) {
+        if (std::fread(prefix + 10, 1, 2, file_.get()) != 2) fail("%s: ends inside its header", path_.c_str());
         size |= static_cast<size_t>(prefix[10]) << 16 | static_cast<size_t>(prefix[11]) << 24;
     } else if (version != 1) {
         fail("%s: .npy version %u, expected 1 or 2", path_.c_str(), version);

@@ -2,6 +2,7 @@
 // Implementation of the terminal helpers.
 #include "terminal.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -43,6 +44,14 @@ void log_to_stderr(void*, int32_t level, const char* message) {
 }
 
 }  // namespace
+
+void occupy_standard_streams() {
+    // open gives the lowest free number, so one that is closed is the one that is opened.
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (fcntl(stream, F_GETFD) >= 0) continue;
+        if (open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream) fail("standard stream %d is closed", stream);
+    }
+}
 
 void write_out(std::string_view text) {
     errno = 0;

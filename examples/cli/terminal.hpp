@@ -11,6 +11,10 @@
 
 namespace ponder::tool {
 
+// Puts something that refuses to be read or written in the place of standard streams that were closed before the program started; a
+// file or pipe that it opens would otherwise get their number, and the output with it. Call first.
+void occupy_standard_streams();
+
 // Writes to stdout, which may buffer. Throws Failure if it cannot be written (a full disk).
 void write_out(std::string_view text);
 void flush_out();

@@ -45,15 +45,6 @@ Result<std::optional<T>> to_integer(std::string_view key, const Value* value) {
                       high);
 }
 
-Result<std::optional<double>> to_float(std::string_view key, const Value* value, double limit) {
-    if (value == nullptr) return std::optional<double>();
-    if (value->type() != ValueType::kF32 && value->type() != ValueType::kF64) return wrong_type(key, *value, "a float");
-    const double number = value->as_double();
-    if (std::isfinite(number) && std::fabs(number) <= limit) return std::optional<double>(number);
-    return make_error(PONDER_STATUS_FORMAT, "metadata key '%s': value %g is not a finite number within %g", printable(key).c_str(), number,
-                      limit);
-}
-
 }  // namespace
 
 const Value* Metadata::find(std::string_view key) const {
@@ -63,17 +54,17 @@ const Value* Metadata::find(std::string_view key) const {
 
 Result<std::optional<uint32_t>> Metadata::get_u32(std::string_view key) const { return to_integer<uint32_t>(key, find(key)); }
 Result<std::optional<int32_t>> Metadata::get_i32(std::string_view key) const { return to_integer<int32_t>(key, find(key)); }
-Result<std::optional<uint64_t>> Metadata::get_u64(std::string_view key) const { return to_integer<uint64_t>(key, find(key)); }
 Result<std::optional<int64_t>> Metadata::get_i64(std::string_view key) const { return to_integer<int64_t>(key, find(key)); }
 
-Result<std::optional<double>> Metadata::get_f64(std::string_view key) const {
-    return to_float(key, find(key), std::numeric_limits<double>::max());
-}
-
 Result<std::optional<float>> Metadata::get_f32(std::string_view key) const {
-    const auto number = to_float(key, find(key), static_cast<double>(std::numeric_limits<float>::max()));
-    if (!number) return number.error();
-    return *number ? std::optional<float>(static_cast<float>(**number)) : std::nullopt;
+    constexpr double kLimit = std::numeric_limits<float>::max();
+    const Value* value = find(key);
+    if (value == nullptr) return std::optional<float>();
+    if (value->type() != ValueType::kF32 && value->type() != ValueType::kF64) return wrong_type(key, *value, "a float");
+    const double number = value->as_double();
+    if (std::isfinite(number) && std::fabs(number) <= kLimit) return std::optional<float>(static_cast<float>(number));
+    return make_error(PONDER_STATUS_FORMAT, "metadata key '%s': value %g is not a finite number within %g", printable(key).c_str(), number,
+                      kLimit);
 }
 
 Result<std::optional<bool>> Metadata::get_bool(std::string_view key) const {

@@ -135,13 +135,11 @@ class Metadata {
     const Value* find(std::string_view key) const;
 
     // Typed reading. No value: the key is absent. PONDER_STATUS_FORMAT: it is there with another type or outside the range of the result.
-    // Integer getters take any stored integer type; float getters take f32 and f64 and refuse NaN, infinities and (as f32) overflow.
+    // Integer getters take any stored integer type; get_f32 takes f32 and f64 and refuses NaN, infinities and overflow.
     Result<std::optional<uint32_t>> get_u32(std::string_view key) const;
     Result<std::optional<int32_t>> get_i32(std::string_view key) const;
-    Result<std::optional<uint64_t>> get_u64(std::string_view key) const;
     Result<std::optional<int64_t>> get_i64(std::string_view key) const;
     Result<std::optional<float>> get_f32(std::string_view key) const;
-    Result<std::optional<double>> get_f64(std::string_view key) const;
     Result<std::optional<bool>> get_bool(std::string_view key) const;
     // Any bytes: string values need not be UTF-8.
     Result<std::optional<std::string_view>> get_string(std::string_view key) const;

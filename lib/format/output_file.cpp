@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -31,8 +32,19 @@ std::string temporary_name(const std::string& path) {
 Result<OutputFile> OutputFile::create(const std::string& path) {
     OutputFile file;
     file.path_ = path;
+    file.target_ = path;
+    std::error_code problem;
+    const std::filesystem::file_status status = std::filesystem::status(path, problem);
+    if (std::filesystem::exists(status)) {
+        if (!std::filesystem::is_regular_file(status)) {
+            return make_error(PONDER_STATUS_IO, "%s: cannot be replaced: not a regular file", path.c_str());
+        }
+        const std::filesystem::path target = std::filesystem::canonical(path, problem);
+        if (problem) return file.failure("cannot follow the link", problem.value());
+        file.target_ = target.string();
+    }
     for (int attempt = 0; attempt < kMaxNameAttempts && file.fd_ < 0; ++attempt) {
-        std::string name = temporary_name(path);
+        std::string name = temporary_name(file.target_);
         file.fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file.fd_ >= 0) {
             file.temporary_ = std::move(name);
@@ -50,6 +62,7 @@ OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
     std::swap(fd_, other.fd_);
     std::swap(n_written_, other.n_written_);
     std::swap(path_, other.path_);
+    std::swap(target_, other.target_);
     std::swap(temporary_, other.temporary_);
     return *this;
 }
@@ -78,7 +91,7 @@ Result<void> OutputFile::commit() {
     // Some file systems report a full disk only here.
     if (::fsync(fd_) != 0) return failure("cannot flush to the disk", errno);
     if (::close(std::exchange(fd_, -1)) != 0) return failure("cannot close", errno);
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) return failure("cannot rename the finished file", errno);
+    if (std::rename(temporary_.c_str(), target_.c_str()) != 0) return failure("cannot rename the finished file", errno);
     temporary_.clear();
     return {};
 }

@@ -12,10 +12,11 @@
 namespace ponder {
 
 // Writes to a temporary file in the target's folder; commit() renames it over the target in one step. Destroyed before that, the
-// temporary is removed and the target is as it was. Errors are PONDER_STATUS_IO with the system's reason; after one, only
-// destruction is useful.
+// temporary is removed and the target is as it was. A target that is a link stays one: the file that it names is replaced. Errors are
+// PONDER_STATUS_IO with the system's reason; after one, only destruction is useful.
 class OutputFile {
   public:
+    // Refuses a target that exists and is no regular file: renaming over a device or a pipe would destroy it.
     static Result<OutputFile> create(const std::string& path);
 
     OutputFile(OutputFile&& other) noexcept;
@@ -35,7 +36,8 @@ class OutputFile {
 
     int fd_ = -1;
     uint64_t n_written_ = 0;
-    std::string path_;
+    std::string path_;       // as the caller gave it
+    std::string target_;     // path_ with its links followed
     std::string temporary_;  // empty once renamed
 };
 

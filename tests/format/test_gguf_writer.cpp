@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <filesystem>
@@ -147,6 +148,29 @@ TEST_CASE("gguf_writer: an unfinished file leaves the target as it was") {
     CHECK(files_in(folder) == 1);
     CHECK(ponder::read_gguf(folder.path("m.gguf"))->tensors.size() == 2);
     refuses(GgufWriter::create(folder.path("no/such/folder.gguf")), PONDER_STATUS_IO, "cannot create");
+}
+
+TEST_CASE("gguf_writer: replaces the file behind a link, and nothing that is no regular file") {
+    const TemporaryFolder folder;
+    const auto write_empty_model = [](const std::string& path) {
+        auto writer = GgufWriter::create(path);
+        REQUIRE(writer);
+        REQUIRE(writer->write_header());
+        REQUIRE(writer->finish());
+    };
+    write_empty_model(folder.path("m.gguf"));
+    const auto old_size = std::filesystem::file_size(folder.path("m.gguf"));
+    std::filesystem::resize_file(folder.path("m.gguf"), 1);
+    std::filesystem::create_symlink("m.gguf", folder.path("link.gguf"));
+    write_empty_model(folder.path("link.gguf"));
+    CHECK(std::filesystem::is_symlink(folder.path("link.gguf")));
+    CHECK(std::filesystem::file_size(folder.path("m.gguf")) == old_size);
+    // Renaming over /dev/null, which root may do, would take it from every other program.
+    REQUIRE(::mkfifo(folder.path("pipe").c_str(), 0600) == 0);
+    refuses(GgufWriter::create(folder.path("pipe")), PONDER_STATUS_IO, "pipe: cannot be replaced: not a regular file");
+    refuses(GgufWriter::create(folder.path("")), PONDER_STATUS_IO, "not a regular file");
+    CHECK(std::filesystem::is_fifo(folder.path("pipe")));
+    CHECK(files_in(folder) == 3);
 }
 
 TEST_CASE("gguf_writer: a full disk is a status and leaves nothing behind") {
