@@ -11,7 +11,8 @@ namespace ponder_test {
 
 inline std::string data_path(const std::string& relative) { return std::string(PONDER_TEST_DATA) + "/" + relative; }
 
-// Pieces of data that tests of this program looked for in vain. test_main.cpp makes "skipped" of the whole program then, since ctest knows nothing smaller.
+// Pieces of data that tests of this program looked for in vain. test_main.cpp makes "skipped" of the whole program then, since ctest knows
+// nothing smaller.
 inline int n_skipped = 0;
 
 // True if the data is there; otherwise prints "skipped: <path> is missing" and the test should return.

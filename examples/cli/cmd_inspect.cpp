@@ -51,17 +51,19 @@ Json to_json(const ponder_tensor_info& tensor) {
 class InspectCommand : public Command {
   public:
     void add_options(CLI::App& app) override {
-        app.add_option("file", path_, "Model file")->type_name("FILE")->required();
+        add_model_options(app, options_);
+        app.add_option("file", options_.path, "Model file, as with -m")->type_name("FILE")->excludes("-m");
+        app.parse_complete_callback([this] {
+            if (options_.path.empty()) throw CLI::RequiredError("file");
+        });
         app.add_flag("--tensors", shows_tensors_, "List the tensors");
         app.add_flag("--template", shows_template_, "Print the chat template and nothing else");
-        add_json_option(app, is_json_);
-        add_verbose_option(app);
     }
 
     void run() override {
         ponder_error error;
         ponder_file* opened = nullptr;
-        check(ponder_file_open(path_.c_str(), &opened, &error), error);
+        check(ponder_file_open(options_.path.c_str(), &opened, &error), error);
         file_.reset(opened);
         check(ponder_file_describe(opened, &info_, &error), error);
         if (shows_template_) {
@@ -75,7 +77,7 @@ class InspectCommand : public Command {
             total.n_bytes += tensor.n_bytes;
         }
         read_text_side();
-        is_json_ ? print_json() : print_table();
+        options_.is_json ? print_json() : print_table();
     }
 
   private:
@@ -104,7 +106,7 @@ class InspectCommand : public Command {
     // A tokenizer that the library cannot use is something to report here, not a failure.
     void read_text_side() {
         try {
-            const TextHandle text = open_text(path_);
+            const TextHandle text = open_text(options_.path);
             ponder_error error;
             check(ponder_text_describe(text.get(), &text_info_, &error), error);
         } catch (const Failure& failure) {
@@ -127,10 +129,10 @@ class InspectCommand : public Command {
     }
 
     void print_json() const {
-        Json values = Json::object();
+        Json::object_t values;  // appended to: setting by key would search all the keys before it
         for (int64_t i = 0; i < info_.n_keys; ++i) {
             const Metadata entry = metadata(i, kShownElements);
-            values[entry.key] = to_json(entry);
+            values.emplace_back(entry.key, to_json(entry));
         }
         Json types = Json::object();
         for (const auto& [type, total] : types_) types[type] = {{"tensors", total.n_tensors}, {"bytes", total.n_bytes}};
@@ -194,10 +196,9 @@ class InspectCommand : public Command {
         }
     }
 
-    std::string path_;
     bool shows_tensors_ = false;
     bool shows_template_ = false;
-    bool is_json_ = false;
+    ModelOptions options_;
     FileHandle file_;
     ponder_file_info info_ = PONDER_FILE_INFO_INIT;
     ponder_text_info text_info_ = PONDER_TEXT_INFO_INIT;

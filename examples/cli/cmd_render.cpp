@@ -27,7 +27,7 @@ std::string render(const ponder_text* text, const std::string& context) {
 class RenderCommand : public Command {
   public:
     void add_options(CLI::App& app) override {
-        add_model_file_options(app, options_);
+        add_model_options(app, options_);
         app.add_option("--template", template_, "Chat template: a .jinja file, instead of a model")->type_name("FILE")->excludes("-m");
         app.footer(
             "Reads lines {\"context\":{\"messages\":[...],...}}, writes lines {\"text\":...}. A line that fails gives {\"error\":...}.");

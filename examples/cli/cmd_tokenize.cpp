@@ -40,7 +40,7 @@ std::string result_line(const std::vector<int32_t>& tokens, std::string_view tex
 class TokenizeCommand : public Command {
   public:
     void add_options(CLI::App& app) override {
-        add_model_file_options(app, options_);
+        add_model_options(app, options_);
         app.add_option("--tokenizer", tokenizer_, "Tokenizer: a tokenizer.json, instead of a model")->type_name("FILE")->excludes("-m");
         app.add_flag("--no-special", has_no_special_, "Treat the text of special tokens as ordinary text");
         app.footer(

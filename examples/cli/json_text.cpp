@@ -3,6 +3,7 @@
 #include "json_text.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "failure.hpp"
 
@@ -10,6 +11,8 @@ namespace ponder::tool {
 namespace {
 
 constexpr int kMaxDepth = 256;
+// Objects keep their order and are searched from the front, so the time to build one grows with the square of this.
+constexpr size_t kMaxMembers = 10'000;
 
 // Deepest nesting of brackets outside strings. Writing a value recurses, so a line must be refused before it becomes one.
 int nesting_depth(std::string_view text) {
@@ -62,8 +65,17 @@ std::string to_json_string(std::string_view text) { return to_json_line(Json(tex
 
 Json parse_json(std::string_view text) {
     if (nesting_depth(text) > kMaxDepth) fail("JSON nested deeper than the limit of %d", kMaxDepth);
+    std::vector<size_t> n_members;  // of each open object
+    const auto count_members = [&n_members](int, Json::parse_event_t event, const Json&) {
+        if (event == Json::parse_event_t::object_start) n_members.push_back(0);
+        if (event == Json::parse_event_t::object_end) n_members.pop_back();
+        if (event == Json::parse_event_t::key && ++n_members.back() > kMaxMembers) {
+            fail("JSON object with more than the limit of %zu members", kMaxMembers);
+        }
+        return true;
+    };
     try {
-        return Json::parse(text);
+        return Json::parse(text, count_members);
     } catch (const nlohmann::json::exception& problem) {
         // The library's message starts with its own error number in brackets, which means nothing to a user.
         std::string_view message = problem.what();

@@ -15,7 +15,7 @@ std::string to_json_line(const Json& value);
 // A string as JSON text, with its quotes.
 std::string to_json_string(std::string_view text);
 
-// Parses one JSON value. Throws Failure: malformed, or nested deeper than 256.
+// Parses one JSON value. Throws Failure: malformed, nested deeper than 256, or an object of more than 10,000 members.
 Json parse_json(std::string_view text);
 
 }  // namespace ponder::tool

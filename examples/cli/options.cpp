@@ -44,14 +44,10 @@ void add_verbose_option(CLI::App& app) {
         "--verbose", [] { set_log_level(PONDER_LOG_INFO); }, "Print the library's log on standard error");
 }
 
-void add_model_file_options(CLI::App& app, ModelOptions& options) {
+void add_model_options(CLI::App& app, ModelOptions& options) {
     add_model_path(app, options.path);
     add_json_option(app, options.is_json);
     add_verbose_option(app);
-}
-
-void add_model_options(CLI::App& app, ModelOptions& options) {
-    add_model_file_options(app, options);
     add_word(app, "--backend", options.backend, {"auto", "cpu", "vulkan", "reference"}, "Where to compute: auto, cpu, vulkan or reference");
     add_integer<int32_t>(app, "--device", options.device, 0, kMaxInt - 1, "Device number, counted over all backends");
     add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: all cores");

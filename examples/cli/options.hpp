@@ -41,9 +41,8 @@ struct GenerationOptions {
     bool is_raw = false;
 };
 
+// The flags common to all commands; those that mean nothing to a command are accepted and checked all the same.
 void add_model_options(CLI::App& app, ModelOptions& options);
-// Just -m, --json and --verbose: for commands that read a model's text side only.
-void add_model_file_options(CLI::App& app, ModelOptions& options);
 void add_json_option(CLI::App& app, bool& is_json);
 void add_verbose_option(CLI::App& app);
 void add_generation_options(CLI::App& app, GenerationOptions& options);

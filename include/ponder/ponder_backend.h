@@ -185,9 +185,8 @@ typedef struct ponder_backend {
     ponder_status (*wait)(ponder_compiled *plan, ponder_error *err);
 } ponder_backend;
 
-/* What a run-time loadable backend exports. */
+/* How a backend is reached: a function that returns its table, which lives as long as the process. */
 typedef const ponder_backend *(*ponder_backend_entry)(void);
-#define PONDER_BACKEND_ENTRY_NAME "ponder_backend_entry_v1"
 
 #ifdef __cplusplus
 }

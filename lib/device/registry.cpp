@@ -27,7 +27,7 @@ bool is_usable(const DeviceSlot& slot) {
 
 std::string backend_names() {
     std::string names;
-    for (const BackendEntry entry : built_in_backends()) names += (names.empty() ? "" : ", ") + std::string(entry()->name);
+    for (const ponder_backend_entry entry : built_in_backends()) names += (names.empty() ? "" : ", ") + std::string(entry()->name);
     return names;
 }
 
@@ -35,13 +35,13 @@ std::string backend_names() {
 
 int32_t device_count() {
     int32_t n = 0;
-    for (const BackendEntry entry : built_in_backends()) n += entry()->device_count();
+    for (const ponder_backend_entry entry : built_in_backends()) n += entry()->device_count();
     return n;
 }
 
 Result<DeviceSlot> find_device(int32_t global_index) {
     int32_t first = 0;
-    for (const BackendEntry entry : built_in_backends()) {
+    for (const ponder_backend_entry entry : built_in_backends()) {
         const ponder_backend* backend = entry();
         const int32_t n = backend->device_count();
         if (global_index >= first && global_index < first + n) return DeviceSlot{backend, global_index - first, global_index};
@@ -56,7 +56,7 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
     if (backend == "auto" && forced != nullptr && *forced != '\0') backend = forced;
 
     bool is_known = backend == "auto";
-    for (const BackendEntry entry : built_in_backends()) is_known = is_known || backend == entry()->name;
+    for (const ponder_backend_entry entry : built_in_backends()) is_known = is_known || backend == entry()->name;
     if (!is_known) {
         return make_error(PONDER_STATUS_NOT_FOUND, "backend '%.64s' is not in this build; it has %s", backend.c_str(),
                           backend_names().c_str());

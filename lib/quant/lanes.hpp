@@ -13,7 +13,6 @@ inline Float4 load4(const float* p) {
     std::memcpy(&v, p, sizeof v);
     return v;
 }
-inline void store4(float* p, Float4 v) { std::memcpy(p, &v, sizeof v); }
 inline Float4 all4(float x) { return Float4{x, x, x, x}; }
 inline float sum4(Float4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 inline Float4 clamp4(Float4 v, Float4 low, Float4 high) {  // NaN becomes low

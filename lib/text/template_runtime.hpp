@@ -119,7 +119,6 @@ class Runtime {
 
   private:
     void* fallback(size_t bytes);
-    bool is_equal_number(const Value& a, const Value& b) const;
     bool is_hashable(const Value& key) const;
     Value get_loop_attribute(const Value& loop, std::string_view name);
     Value get_index(const Value& object, int64_t index);

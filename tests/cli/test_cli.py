@@ -99,19 +99,20 @@ class Text(ToolTest):
     def test_tokenize_lines(self):
         model = data(STORIES)
         lines = [{"text": "Once upon a\u2028\u0085\x0b time"}, {"text": ""}, {"text": "caf\u00e9 \u4f60\u597d \U0001f600"}, {"words": 1}, {"text": 3}]
-        stdin = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n\n" + "[" * 100000 + "\r\n" + '{"text":"last"}'
+        stdin = "\n".join(json.dumps(line) for line in lines) + "\nnot json\n\n" + "[" * 100000 + "\r\n" + json.dumps({str(i): i for i in range(30000)}) + "\n" + '{"text":"last"}'
         result = run("tokenize", "-m", model, stdin=stdin.encode())
         self.assert_done(result)
         answers = json_lines(result.stdout)
-        self.assertEqual(len(answers), 8)
-        for i in (0, 1, 2, 7):
+        self.assertEqual(len(answers), 9)
+        for i in (0, 1, 2, 8):
             self.assertTrue(all(isinstance(token, int) for token in answers[i]["ids"]), answers[i])
         self.assertEqual(answers[1]["ids"], [])
         self.assertIn("Once upon a\u2028\u0085\x0b time", answers[0]["text"])  # readers that split at these still see one line
         self.assertIn("\u4f60\u597d \U0001f600", answers[2]["text"])
         self.assertIn("\u4f60".encode(), result.stdout)  # UTF-8, not \u escapes
-        for i in (3, 4, 5, 6):
+        for i in (3, 4, 5, 6, 7):
             self.assertEqual(list(answers[i]), ["error"])
+        self.assertIn("10000 members", answers[7]["error"])
 
     def test_tokenize_answers_line_by_line(self):
         model = data(STORIES)
