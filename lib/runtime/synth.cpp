@@ -16,7 +16,7 @@
 #include "runtime/synth_shapes.hpp"
 #include "runtime/synth_vocabulary.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 namespace {
 
 constexpr int64_t kBlockWeights = 1 << 14;   // drawn from one seed and encoded by one thread at a time
@@ -166,9 +166,7 @@ Result<void> write_model(const SynthShape& shape, const TypeMix& mix, const Voca
     return writer->finish();
 }
 
-}  // namespace
-
-Result<void> synthesize(const std::string& shape_name, const std::string& path, const SynthParams& params) {
+Result<void> make_model(const std::string& shape_name, const std::string& path, const SynthParams& params) {
     const auto found = find_synth_shape(shape_name);
     if (!found) return found.error();
     const SynthShape& shape = **found;
@@ -183,6 +181,15 @@ Result<void> synthesize(const std::string& shape_name, const std::string& path, 
                                                     : read_tokenizer_json(params.tokenizer_path, *shape.vocabulary, shape.n_vocab);
     if (!vocabulary) return vocabulary.error();
     return write_model(shape, **mix, *vocabulary, tensors, n_layers, path, params);
+}
+
+}  // namespace
+}  // namespace ponder::synth
+
+namespace ponder {
+
+Result<void> synthesize(const std::string& shape, const std::string& path, const SynthParams& params) {
+    return synth::make_model(shape, path, params);
 }
 
 }  // namespace ponder

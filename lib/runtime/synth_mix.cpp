@@ -7,7 +7,7 @@
 
 #include "quant/quant.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 namespace {
 
 constexpr TypeMix kMixes[] = {
@@ -136,4 +136,4 @@ Result<void> assign_types(const TypeMix& mix, const SynthShape& shape, int32_t n
     return {};
 }
 
-}  // namespace ponder
+}  // namespace ponder::synth

@@ -9,7 +9,7 @@
 #include "base/result.hpp"
 #include "runtime/synth_shapes.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 
 struct TypeMix {
     const char* name;       // "Q4_K_M"
@@ -26,4 +26,4 @@ Result<const TypeMix*> find_type_mix(std::string_view name);
 // type cannot be encoded.
 Result<void> assign_types(const TypeMix& mix, const SynthShape& shape, int32_t n_layers, std::span<SynthTensor> tensors);
 
-}  // namespace ponder
+}  // namespace ponder::synth

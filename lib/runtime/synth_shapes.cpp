@@ -9,7 +9,7 @@
 #include "quant/quant.hpp"
 #include "runtime/synth_vocabulary.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 namespace {
 
 constexpr int32_t kDistillContext = 131072;
@@ -179,4 +179,4 @@ std::vector<float> llama3_rope_factors(int32_t head_dim, float rope_theta) {
     return factors;
 }
 
-}  // namespace ponder
+}  // namespace ponder::synth

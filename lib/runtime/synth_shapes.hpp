@@ -11,7 +11,7 @@
 #include "base/result.hpp"
 #include "format/metadata.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 
 struct VocabularyFamily;
 
@@ -80,4 +80,4 @@ std::vector<SynthTensor> list_synth_tensors(const SynthShape& shape, int32_t n_l
 // Llama 3.1's divisors of the rotation frequencies, [head_dim / 2].
 std::vector<float> llama3_rope_factors(int32_t head_dim, float rope_theta);
 
-}  // namespace ponder
+}  // namespace ponder::synth

@@ -9,7 +9,7 @@
 #include "format/json.hpp"
 #include "runtime/synth_vocabulary.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 namespace {
 
 using nlohmann::json;
@@ -158,4 +158,4 @@ Result<Vocabulary> read_tokenizer_json(const std::string& path, const Vocabulary
     return vocabulary;
 }
 
-}  // namespace ponder
+}  // namespace ponder::synth

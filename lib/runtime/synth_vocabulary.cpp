@@ -8,7 +8,7 @@
 #include "base/utf8.hpp"
 #include "text/unicode.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 namespace {
 
 constexpr TokenKind kControl = TokenKind::kControl, kUserDefined = TokenKind::kUserDefined;
@@ -221,4 +221,4 @@ void set_vocabulary(const Vocabulary& vocabulary, const VocabularyFamily& family
     metadata.set("tokenizer.chat_template", Value::from_string(kChatTemplate));
 }
 
-}  // namespace ponder
+}  // namespace ponder::synth

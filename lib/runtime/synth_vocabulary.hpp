@@ -11,7 +11,7 @@
 #include "base/result.hpp"
 #include "format/metadata.hpp"
 
-namespace ponder {
+namespace ponder::synth {
 
 // GGUF's tokenizer.ggml.token_type.
 enum class TokenKind : int32_t { kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5 };
@@ -53,4 +53,4 @@ Result<Vocabulary> read_tokenizer_json(const std::string& path, const Vocabulary
 // The tokenizer.* keys, a chat template in R1's format included.
 void set_vocabulary(const Vocabulary& vocabulary, const VocabularyFamily& family, Metadata& metadata);
 
-}  // namespace ponder
+}  // namespace ponder::synth

@@ -26,10 +26,10 @@ using ponder::ModelFile;
 using ponder::QuantType;
 using ponder::StoredTensor;
 using ponder::SynthParams;
-using ponder::SynthShape;
-using ponder::SynthTensor;
-using ponder::TypeMix;
-using ponder::Vocabulary;
+using ponder::synth::SynthShape;
+using ponder::synth::SynthTensor;
+using ponder::synth::TypeMix;
+using ponder::synth::Vocabulary;
 
 namespace {
 
@@ -91,10 +91,10 @@ std::string type_name(const ModelFile& file, const std::string& tensor) {
 
 // Types by tensor name of a mix for a shape, without making the file.
 std::map<std::string, std::string> planned_types(const std::string& shape_name, const std::string& mix_name, int32_t n_layers = 0) {
-    const SynthShape& shape = **ponder::find_synth_shape(shape_name);
+    const SynthShape& shape = **ponder::synth::find_synth_shape(shape_name);
     if (n_layers == 0) n_layers = shape.n_layers;
-    auto tensors = ponder::list_synth_tensors(shape, n_layers);
-    REQUIRE(ponder::assign_types(**ponder::find_type_mix(mix_name), shape, n_layers, tensors));
+    auto tensors = ponder::synth::list_synth_tensors(shape, n_layers);
+    REQUIRE(ponder::synth::assign_types(**ponder::synth::find_type_mix(mix_name), shape, n_layers, tensors));
     std::map<std::string, std::string> types;
     for (const SynthTensor& tensor : tensors) types[tensor.name] = ponder::find_quant_type(tensor.type)->name;
     return types;
@@ -237,9 +237,9 @@ TEST_CASE("synth_mix: Q4_K_M gives more bits to the field's layers") {
 }
 
 TEST_CASE("synth_mix: every mix fits every real shape") {
-    for (const SynthShape& shape : ponder::synth_shapes()) {
+    for (const SynthShape& shape : ponder::synth::synth_shapes()) {
         if (std::string(shape.name).starts_with("tiny")) continue;
-        for (const TypeMix& mix : ponder::type_mixes()) {
+        for (const TypeMix& mix : ponder::synth::type_mixes()) {
             const auto types = planned_types(shape.name, mix.name);
             CHECK(types.at("blk.0.ffn_gate.weight") == mix.base_type);
         }
@@ -248,9 +248,9 @@ TEST_CASE("synth_mix: every mix fits every real shape") {
 
 TEST_CASE("synth_shapes: parameter counts are the published ones") {
     const auto count = [](const char* name) {
-        const SynthShape& shape = **ponder::find_synth_shape(name);
+        const SynthShape& shape = **ponder::synth::find_synth_shape(name);
         double n = 0;
-        for (const SynthTensor& tensor : ponder::list_synth_tensors(shape, shape.n_layers)) {
+        for (const SynthTensor& tensor : ponder::synth::list_synth_tensors(shape, shape.n_layers)) {
             n += static_cast<double>(tensor.n_cols) * static_cast<double>(tensor.n_rows);
         }
         return n / 1e9;
@@ -265,7 +265,7 @@ TEST_CASE("synth_shapes: parameter counts are the published ones") {
 }
 
 TEST_CASE("synth_shapes: Llama 3.1 rotation factors are the published ones") {
-    const auto factors = ponder::llama3_rope_factors(128, 500000.0f);
+    const auto factors = ponder::synth::llama3_rope_factors(128, 500000.0f);
     REQUIRE(factors.size() == 64);
     for (size_t i = 0; i < 29; ++i) CHECK(factors[i] == 1.0f);
     const std::vector<float> middle = {1.207484f, 1.553415f, 2.026313f, 2.694530f, 3.684253f, 5.257327f};
@@ -274,9 +274,9 @@ TEST_CASE("synth_shapes: Llama 3.1 rotation factors are the published ones") {
 }
 
 TEST_CASE("synth_vocabulary: made-up vocabularies have unique tokens, bytes, sound merges and R1's specials") {
-    for (const SynthShape& shape : ponder::synth_shapes()) {
+    for (const SynthShape& shape : ponder::synth::synth_shapes()) {
         CAPTURE(shape.name);
-        const Vocabulary vocabulary = ponder::make_up_vocabulary(*shape.vocabulary, shape.n_vocab);
+        const Vocabulary vocabulary = ponder::synth::make_up_vocabulary(*shape.vocabulary, shape.n_vocab);
         CHECK(vocabulary.tokens.size() == static_cast<size_t>(shape.n_vocab));
         CHECK(vocabulary.kinds.size() == vocabulary.tokens.size());
         const std::set<std::string> unique(vocabulary.tokens.begin(), vocabulary.tokens.end());
@@ -299,7 +299,7 @@ TEST_CASE("synth_tokenizer: a tokenizer.json becomes the file's vocabulary") {
     const TempFolder folder;
     const auto with_json = [&](const std::string& json) {
         std::ofstream(folder.file("tokenizer.json")) << json;
-        return ponder::read_tokenizer_json(folder.file("tokenizer.json"), ponder::kTinyQwenVocabulary, 8);
+        return ponder::synth::read_tokenizer_json(folder.file("tokenizer.json"), ponder::synth::kTinyQwenVocabulary, 8);
     };
     const auto good = with_json(
         R"({"added_tokens":[{"id":4,"content":"<｜end▁of▁sentence｜>","special":true},{"id":5,"content":"<think>","special":false},
