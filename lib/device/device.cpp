@@ -33,14 +33,16 @@ Result<void> CompiledPlan::run(const ponder_run& run) const {
 
 Result<std::unique_ptr<Device>> Device::open(const DeviceSlot& slot, int32_t n_threads) {
     ponder_error error{};
-    ponder_device_handle* handle = nullptr;
+    std::unique_ptr<Device> device(new Device(slot));  // first, so that nothing stands between an open handle and its owner
     const ponder_device_options options{sizeof(ponder_device_options), n_threads};
-    const ponder_status status = slot.backend->device_open(slot.local_index, &options, &handle, &error);
+    const ponder_status status = slot.backend->device_open(slot.local_index, &options, &device->handle_, &error);
     if (status != PONDER_STATUS_OK) return with_context({status, error.message}, slot.backend->name);
-    return std::unique_ptr<Device>(new Device(slot, handle));
+    return device;
 }
 
-Device::~Device() { backend().device_close(handle_); }
+Device::~Device() {
+    if (handle_ != nullptr) backend().device_close(handle_);
+}
 
 ponder_device_info Device::describe() const {
     ponder_device_info info = PONDER_DEVICE_INFO_INIT;

@@ -77,10 +77,10 @@ class Device {
     Result<CompiledPlan> prepare(const ponder_program& program, int32_t max_rows, int32_t max_outputs) const;
 
   private:
-    Device(const DeviceSlot& slot, ponder_device_handle* handle) : slot_(slot), handle_(handle) {}
+    explicit Device(const DeviceSlot& slot) : slot_(slot) {}
 
     DeviceSlot slot_;
-    ponder_device_handle* handle_;
+    ponder_device_handle* handle_ = nullptr;
 };
 
 }  // namespace ponder
