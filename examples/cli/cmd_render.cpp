@@ -2,8 +2,7 @@
 // `ponder render`: JSON lines of chat template variables to JSON lines of the rendered text.
 #include "command.hpp"
 #include "failure.hpp"
-#include "input.hpp"
-#include "interrupt.hpp"
+#include "json_lines.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
 
@@ -35,29 +34,16 @@ class RenderCommand : public Command {
 
     void run() override {
         const TextHandle text = open_text(template_.empty() ? model_path(options_) : template_);
-        LineReader reader;
-        std::string line;
-        LineReader::Result result;
-        while ((result = reader.next(line)) == LineReader::Result::kLine) {
-            stop_if_interrupted();
-            if (line.empty()) continue;
-            write_out(answer_line(text.get(), line));
-        }
-        flush_out();
-        if (result == LineReader::Result::kInterrupted) throw Failure{"cancelled"};
+        answer_lines([&](const std::string& line) { return answer_line(text.get(), line); });
     }
 
   private:
     static std::string answer_line(const ponder_text* text, const std::string& line) {
-        try {
-            const Json request = parse_json(line);
-            if (!request.is_object() || !request.contains("context") || !request["context"].is_object()) {
-                fail("no object \"context\" in the line");
-            }
-            return "{\"text\":" + to_json_string(render(text, to_json_line(request["context"]))) + "}\n";
-        } catch (const Failure& failure) {
-            return to_json_line(Json{{"error", failure.why}}).append("\n");
+        const Json request = parse_json(line);
+        if (!request.is_object() || !request.contains("context") || !request["context"].is_object()) {
+            fail("no object \"context\" in the line");
         }
+        return "{\"text\":" + to_json_string(render(text, to_json_line(request["context"]))) + "}\n";
     }
 
     ModelOptions options_;

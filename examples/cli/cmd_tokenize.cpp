@@ -4,8 +4,7 @@
 
 #include "command.hpp"
 #include "failure.hpp"
-#include "input.hpp"
-#include "interrupt.hpp"
+#include "json_lines.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
 
@@ -50,29 +49,16 @@ class TokenizeCommand : public Command {
 
     void run() override {
         const TextHandle text = open_text(tokenizer_.empty() ? model_path(options_) : tokenizer_);
-        LineReader reader;
-        std::string line;
-        LineReader::Result result;
-        while ((result = reader.next(line)) == LineReader::Result::kLine) {
-            stop_if_interrupted();
-            if (line.empty()) continue;
-            write_out(answer_line(text.get(), line));
-        }
-        flush_out();
-        if (result == LineReader::Result::kInterrupted) throw Failure{"cancelled"};
+        answer_lines([&](const std::string& line) { return answer_line(text.get(), line); });
     }
 
   private:
     std::string answer_line(const ponder_text* text, const std::string& line) const {
-        try {
-            const Json request = parse_json(line);
-            if (!request.is_object() || !request.contains("text") || !request["text"].is_string()) fail("no string \"text\" in the line");
-            const std::string& bytes = request["text"].get_ref<const std::string&>();
-            const std::vector<int32_t> tokens = tokenize(text, bytes, has_no_special_ ? 0 : PONDER_TOKENIZE_SPECIAL);
-            return result_line(tokens, detokenize(text, tokens, bytes.size()));
-        } catch (const Failure& failure) {
-            return to_json_line(Json{{"error", failure.why}}).append("\n");
-        }
+        const Json request = parse_json(line);
+        if (!request.is_object() || !request.contains("text") || !request["text"].is_string()) fail("no string \"text\" in the line");
+        const std::string& bytes = request["text"].get_ref<const std::string&>();
+        const std::vector<int32_t> tokens = tokenize(text, bytes, has_no_special_ ? 0 : PONDER_TOKENIZE_SPECIAL);
+        return result_line(tokens, detokenize(text, tokens, bytes.size()));
     }
 
     ModelOptions options_;

@@ -73,14 +73,14 @@ PONDER_API ponder_status ponder_file_describe(const ponder_file* file, ponder_fi
     return guard(err, [&]() -> Result<void> {
         if (auto given = require("file", file); !given) return given;
         const ponder::ModelFile& model = file->impl;
-        ponder_file_info info{.struct_size = sizeof info,
-                              .n_files = static_cast<int32_t>(model.files.size()),
-                              .architecture = file->architecture.c_str(),
-                              .n_keys = static_cast<int64_t>(model.metadata.entries().size()),
-                              .n_tensors = static_cast<int64_t>(model.tensors.size()),
-                              .tensor_bytes = model.data_bytes};
-        for (const auto& mapped : model.files) info.file_bytes += mapped.bytes().size();
-        for (const auto& t : model.tensors) info.n_parameters += t.dims[0] * t.dims[1] * t.dims[2] * t.dims[3];
+        const ponder_file_info info{.struct_size = sizeof info,
+                                    .n_files = static_cast<int32_t>(model.files.size()),
+                                    .architecture = file->architecture.c_str(),
+                                    .n_keys = static_cast<int64_t>(model.metadata.entries().size()),
+                                    .n_tensors = static_cast<int64_t>(model.tensors.size()),
+                                    .file_bytes = model.file_bytes(),
+                                    .tensor_bytes = model.data_bytes,
+                                    .n_parameters = model.n_parameters()};
         return write_struct(info, out, "out");
     });
 }

@@ -9,6 +9,18 @@
 
 namespace ponder {
 
+uint64_t ModelFile::file_bytes() const {
+    uint64_t total = 0;
+    for (const MappedFile& mapped : files) total += mapped.bytes().size();
+    return total;
+}
+
+int64_t ModelFile::n_parameters() const {
+    int64_t total = 0;
+    for (const StoredTensor& t : tensors) total += t.dims[0] * t.dims[1] * t.dims[2] * t.dims[3];
+    return total;
+}
+
 const StoredTensor* ModelFile::find(std::string_view name) const {
     const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
                                         [&](uint32_t index, std::string_view wanted) { return tensors[index].name < wanted; });

@@ -33,6 +33,9 @@ struct ModelFile {
     std::vector<MappedFile> files;
     uint64_t data_bytes = 0;  // sum of all tensors' data
 
+    uint64_t file_bytes() const;   // of all parts
+    int64_t n_parameters() const;  // elements of all tensors
+
     // Null if there is none. Needs index_tensors().
     const StoredTensor* find(std::string_view name) const;
 

@@ -144,10 +144,6 @@ Result<Executor*> Model::executor(int32_t kv_type) {
 void Model::describe(const Program& program) {
     const HyperParameters& h = hyper_parameters_;
     const ponder_device_info device = device_->describe();
-    uint64_t file_bytes = 0;
-    int64_t n_parameters = 0;
-    for (const MappedFile& mapped : file_.files) file_bytes += mapped.bytes().size();
-    for (const StoredTensor& tensor : file_.tensors) n_parameters += tensor.dims[0] * tensor.dims[1] * tensor.dims[2] * tensor.dims[3];
     info_ = {.struct_size = sizeof(ponder_model_info),
              .n_vocab = static_cast<int32_t>(h.n_vocab),
              .architecture = hyper_parameters_.architecture.c_str(),
@@ -155,7 +151,7 @@ void Model::describe(const Program& program) {
              .backend = device.backend,
              .device = device.name,
              .isa = device.description,
-             .n_parameters = n_parameters,
+             .n_parameters = file_.n_parameters(),
              .context_length = h.context_length,
              .n_layers = static_cast<int32_t>(h.n_layers),
              .n_embd = static_cast<int32_t>(h.n_embd),
@@ -165,11 +161,11 @@ void Model::describe(const Program& program) {
              .has_chat_template = text_->has_template(),
              .can_think = text_->can_think(),
              .n_threads = device_->n_threads(),
-             .file_bytes = file_bytes,
+             .file_bytes = file_.file_bytes(),
              .decode_bytes = program.decode_bytes(),
              .kv_bytes_per_token = program.view().kv_page_bytes / static_cast<uint64_t>(program.view().kv_page_tokens)};
     log_message(PONDER_LOG_INFO, "%s: %s, %lld layers, %lld parameters, on %s (%s)", path_.c_str(), info_.architecture,
-                static_cast<long long>(h.n_layers), static_cast<long long>(n_parameters), info_.backend, info_.device);
+                static_cast<long long>(h.n_layers), static_cast<long long>(info_.n_parameters), info_.backend, info_.device);
 }
 
 }  // namespace ponder

@@ -48,7 +48,7 @@ Result<Plan> make_plan(const std::string& path, const ModelOptions& options, con
     Plan plan;
     plan.device = *slot;
     plan.device_name = device.name != nullptr ? device.name : "";
-    for (const MappedFile& mapped : file->files) plan.weight_bytes += mapped.bytes().size();
+    plan.weight_bytes = file->file_bytes();
     plan.context = *context;
     plan.kv_bytes = cache_bytes(program, plan.context);
     plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);
