@@ -84,7 +84,7 @@ Result<void> read_dims(Cursor& cursor, StoredTensor& tensor) {
 }
 
 Result<const QuantType*> known_type(int32_t id) {
-    if (const QuantType* type = find_quant_type(id)) return type;
+    if (const QuantType* type = id < kFirstForeignType ? find_quant_type(id) : nullptr) return type;
     if (const char* name = refused_type_name(id)) {
         return make_error(PONDER_STATUS_UNSUPPORTED, "type %d (%s) is not supported", id, name);
     }

@@ -77,7 +77,7 @@ Result<void> GgufWriter::add_tensor(std::string_view name, int32_t type_id, std:
         return refused(name, "dimension " + std::to_string(dim) + " is not from 1 to " + std::to_string(limits::kMaxDimension));
     }
     const QuantType* type = find_quant_type(type_id);
-    if (type == nullptr) return refused(name, "type " + std::to_string(type_id) + " is unknown");
+    if (type == nullptr || type_id >= kFirstForeignType) return refused(name, "type " + std::to_string(type_id) + " is unknown");
     const auto n_bytes = planned_bytes(*type, dims);
     const auto padded = n_bytes ? checked_align<uint64_t>(*n_bytes, alignment_) : std::nullopt;
     const auto end = padded ? checked_add(data_bytes_, *padded) : std::nullopt;

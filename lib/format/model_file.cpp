@@ -6,8 +6,30 @@
 #include <numeric>
 
 #include "base/utf8.hpp"
+#include "quant/quant.hpp"
 
 namespace ponder {
+
+uint64_t StoredTensor::n_bytes() const {
+    uint64_t total = data.size();
+    for (const auto& bytes : slices) total += bytes.size();
+    for (const auto& bytes : scales) total += bytes.size();
+    return total;
+}
+
+std::span<const std::byte> StoredTensor::slice(int64_t i) const {
+    if (!slices.empty()) return slices[static_cast<size_t>(i)];
+    const size_t n = data.size() / static_cast<size_t>(dims[2]);
+    return data.subspan(static_cast<size_t>(i) * n, n);
+}
+
+void StoredTensor::decode_rows(int64_t i, int64_t first, int64_t n_rows, float* dst) const {
+    const QuantType& quant = *find_quant_type(type);
+    const auto bytes = slice(i);
+    quant.decode(bytes.data() + static_cast<size_t>(first) * (bytes.size() / static_cast<size_t>(dims[1])), dst,
+                 n_rows * dims[0] / quant.block_len);
+    if (!scales.empty()) scale_f8_rows(dst, dims[0], first, n_rows, scales[static_cast<size_t>(i)].data());
+}
 
 uint64_t ModelFile::file_bytes() const {
     uint64_t total = 0;
@@ -39,7 +61,7 @@ Result<void> ModelFile::index_tensors() {
                           printable(tensors[first].name).c_str());
     }
     data_bytes = 0;
-    for (const StoredTensor& tensor : tensors) data_bytes += tensor.data.size();
+    for (const StoredTensor& tensor : tensors) data_bytes += tensor.n_bytes();
     return {};
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,9 +22,19 @@ struct StoredTensor {
     int32_t type = 0;  // id of a QuantType
     int n_dims = 0;
     std::array<int64_t, 4> dims = {1, 1, 1, 1};  // fastest first, as GGUF has them; missing ones are 1
-    std::span<const std::byte> data;             // exactly the bytes of type and dims
+    std::span<const std::byte> data;             // exactly the bytes of type and dims; empty if there are slices
     int32_t file_index = 0;                      // into ModelFile::files
     uint64_t file_offset = 0;                    // of data, in that file
+    // [dims[2]], each the bytes of one [dims[1], dims[0]] matrix, for tensors whose matrices lie apart (safetensors stores experts so).
+    std::vector<std::span<const std::byte>> slices;
+    // Of type F8_E4M3 only: float32 factors [f8_blocks(dims[1]), f8_blocks(dims[0])] of each matrix (quant.hpp), [dims[2]].
+    std::vector<std::span<const std::byte>> scales;
+
+    uint64_t n_bytes() const;  // data or slices, and scales
+    // Bytes of matrix i of dims[2].
+    std::span<const std::byte> slice(int64_t i) const;
+    // Widens rows [first, first + n_rows) of matrix `i` to dst [n_rows, dims[0]], with factors applied.
+    void decode_rows(int64_t i, int64_t first, int64_t n_rows, float* dst) const;
 };
 
 // Owns the mappings; data, text and keys are views that live as long as this object (moving it keeps them).
@@ -31,6 +42,7 @@ struct ModelFile {
     Metadata metadata;
     std::vector<StoredTensor> tensors;
     std::vector<MappedFile> files;
+    std::deque<std::vector<std::byte>> owned;  // data that is in no file: tensors that a reader computed
     uint64_t data_bytes = 0;  // sum of all tensors' data
 
     uint64_t file_bytes() const;   // of all parts

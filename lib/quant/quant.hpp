@@ -23,13 +23,25 @@ using DecodeBlocks = void (*)(const std::byte* src, float* dst, int64_t n_blocks
 using EncodeBlocks = void (*)(const float* src, std::byte* dst, int64_t n_blocks, const float* importance);
 
 struct QuantType {
-    int32_t id;            // ggml's type number, as in GGUF tensor headers
+    int32_t id;            // ggml's type number, as in GGUF tensor headers; from kFirstForeignType on ponder's own
     const char* name;      // "Q4_K"
     uint32_t block_len;    // elements
     uint32_t block_bytes;  // bytes
     DecodeBlocks decode;
     EncodeBlocks encode;  // null: the type can be read but not made
 };
+
+// Ids from here on are not GGUF's: types that other model files hold.
+inline constexpr int32_t kFirstForeignType = 1000;
+
+// DeepSeek's FP8: elements of type F8_E4M3, and a float32 factor for each block of 128 x 128 elements of a matrix, kept apart from them in
+// row-major order; blocks at the edges are cut. The type's own decode gives elements before their factors.
+inline constexpr int32_t kF8E4M3 = 1000;
+inline constexpr int64_t kF8ScaleBlock = 128;
+constexpr int64_t f8_blocks(int64_t n) { return (n + kF8ScaleBlock - 1) / kF8ScaleBlock; }
+// Multiplies decoded rows [n_rows, n_cols], rows first_row and on of a matrix, by its factors [f8_blocks(all rows), f8_blocks(n_cols)]
+// (any alignment).
+void scale_f8_rows(float* rows, int64_t n_cols, int64_t first_row, int64_t n_rows, const std::byte* scales);
 
 // All types that files may hold, by ascending id.
 std::span<const QuantType> quant_types();

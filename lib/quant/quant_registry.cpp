@@ -15,7 +15,7 @@ using Encode = void(const float*, std::byte*, int64_t, const float*);
 Decode decode_f32, decode_f16, decode_bf16, decode_f64, decode_i8, decode_i16, decode_i32, decode_i64;
 Decode decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0, decode_q2_k, decode_q3_k, decode_q4_k, decode_q5_k, decode_q6_k;
 Decode decode_iq1_s, decode_iq1_m, decode_iq2_xxs, decode_iq2_xs, decode_iq2_s, decode_iq3_xxs, decode_iq3_s, decode_iq4_nl, decode_iq4_xs;
-Decode decode_tq1_0, decode_tq2_0, decode_mxfp4, decode_nvfp4, decode_q1_0, decode_q2_0;
+Decode decode_tq1_0, decode_tq2_0, decode_mxfp4, decode_nvfp4, decode_q1_0, decode_q2_0, decode_f8_e4m3;
 Encode encode_f32, encode_f16, encode_bf16, encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1, encode_q8_0;
 Encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k, encode_iq4_nl, encode_iq4_xs, encode_mxfp4;
 
@@ -55,6 +55,7 @@ constexpr QuantType kTypes[] = {
     {40, "NVFP4", 64, 36, decode_nvfp4, nullptr},
     {41, "Q1_0", 128, 18, decode_q1_0, nullptr},
     {42, "Q2_0", 64, 18, decode_q2_0, nullptr},
+    {kF8E4M3, "F8_E4M3", 1, 1, decode_f8_e4m3, nullptr},
 };
 
 struct RefusedType {
