@@ -4,9 +4,9 @@
 
 #include "capi/guard.hpp"
 #include "capi/handles.hpp"
-#include "format/gguf_reader.hpp"
 #include "format/json.hpp"
 #include "quant/quant.hpp"
+#include "runtime/model_source.hpp"
 #include "runtime/synth.hpp"
 
 using ponder::make_error;
@@ -56,7 +56,7 @@ PONDER_API ponder_status ponder_file_open(const char* path, ponder_file** out, p
     return guard(err, [&]() -> Result<void> {
         if (out != nullptr) *out = nullptr;
         if (auto given = require("path and out", path, out); !given) return given;
-        auto file = ponder::read_gguf(path);
+        auto file = ponder::read_model_file(path);
         if (!file) return file.error();
         const auto architecture = file->metadata.get_string("general.architecture");
         std::string name(architecture && *architecture ? **architecture : std::string_view());

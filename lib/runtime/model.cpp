@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/log.hpp"
-#include "format/gguf_reader.hpp"
+#include "runtime/model_source.hpp"
 
 namespace ponder {
 
@@ -57,7 +57,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
 
     std::shared_ptr<Model> model(new Model(options.memory_cap));
     model->path_ = path;
-    auto file = read_gguf(path);
+    auto file = read_model_file(path);
     if (!file) return file.error();
     model->file_ = std::move(*file);
     if (stop_at(0.2)) return cancelled;

@@ -7,7 +7,7 @@
 
 #include "base/limits.hpp"
 #include "base/mapped_file.hpp"
-#include "format/gguf_reader.hpp"
+#include "runtime/model_source.hpp"
 
 namespace ponder {
 
@@ -64,7 +64,7 @@ Result<std::shared_ptr<const TextSide>> TextSide::open(const std::string& path) 
         side->find_thought_tokens();
         return std::shared_ptr<const TextSide>(std::move(side));
     }
-    auto file = read_gguf(path);
+    auto file = read_model_file(path);
     if (!file) return file.error();
     auto opened = from_model(*file);
     if (!opened) return with_context(opened.error(), path);
