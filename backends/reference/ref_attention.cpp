@@ -2,9 +2,7 @@
 // The cache and grouped-query attention over it, one query row and one group of heads at a time.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "quant/quant.hpp"
 #include "ref_ops.hpp"
 
 namespace ponder::ref {
@@ -75,16 +73,22 @@ void attend(const Run& run, const ponder_attention_params& p, int64_t row, int64
 
 }  // namespace
 
+void add_attention_scratch(const ponder_program& program, const ponder_op& op, ScratchSizes& sizes) {
+    const ponder_attention_params& p = op.params.attention;
+    // A head's slice may begin and end inside a block, so it can touch two blocks more than it fills.
+    const size_t row = static_cast<size_t>(std::max(p.k_head_dim, p.v_head_dim)) + 2 * find_quant_type(program.kv_type)->block_len;
+    sizes.row = std::max(sizes.row, row);
+    sizes.scores_per_token = std::max(sizes.scores_per_token, static_cast<size_t>(p.n_heads / p.n_kv_heads));
+}
+
 void attention(const Run& run, const ponder_op& op) {
     const ponder_attention_params& p = op.params.attention;
-    const QuantType& type = *find_quant_type(run.plan.program->kv_type);
     const int64_t group = p.n_heads / p.n_kv_heads;
     const int64_t longest = 1 + *std::max_element(run.batch.positions, run.batch.positions + run.batch.n_rows);
-    // A head's slice may begin and end inside a block, so it can touch two blocks more than it fills.
-    const size_t row_size = static_cast<size_t>(std::max(p.k_head_dim, p.v_head_dim)) + 2 * type.block_len;
     for (ThreadScratch& scratch : run.plan.threads) {
-        scratch.row.resize(std::max(scratch.row.size(), row_size));
-        scratch.scores.resize(std::max(scratch.scores.size(), static_cast<size_t>(group * longest)));
+        // A new vector, since resizing one would keep up to twice the memory that is needed.
+        const auto n_scores = static_cast<size_t>(group * longest);
+        if (scratch.scores.size() < n_scores) scratch.scores = std::vector<float>(n_scores);
     }
     const float* q = run.rows(op.src[0]);
     float* dst = run.rows(op.dst[0]);
@@ -103,10 +107,11 @@ void kv_write(const Run& run, const ponder_op& op) {
     const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.k_width)),
                    v_bytes = *row_bytes(type, static_cast<uint64_t>(p.v_width));
     const float* k = run.rows(op.src[0]);
-    const float* v = run.rows(op.src[1]);
+    const float* v = p.v_width > 0 ? run.rows(op.src[1]) : nullptr;
     run.plan.device->pool->parallel_for(run.batch.n_rows, [&](int64_t r, int) {
         const int32_t sequence = run.batch.sequences[r], position = run.batch.positions[r];
         type.encode(k + r * p.k_width, run.cache_row(sequence, position, p.k_offset, k_bytes), p.k_width / type.block_len, nullptr);
+        if (v == nullptr) return;
         type.encode(v + r * p.v_width, run.cache_row(sequence, position, p.v_offset, v_bytes), p.v_width / type.block_len, nullptr);
     });
 }

@@ -26,6 +26,8 @@ ponder_status report(ponder_error* err, ponder_status status, const char* messag
 
 ponder_status report(ponder_error* err, const Error& error) { return report(err, error.status, error.message.c_str()); }
 
+int n_workers(int32_t n_threads) { return std::min(n_threads > 0 ? n_threads : available_cores(), limits::kMaxThreads); }
+
 int32_t device_count() { return 1; }
 
 ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_error* err) {
@@ -42,8 +44,7 @@ ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_err
 ponder_status device_open(int32_t index, const ponder_device_options* options, ponder_device_handle** out, ponder_error* err) try {
     *out = nullptr;
     if (index != 0) return report(err, PONDER_STATUS_NOT_FOUND, "the reference backend has one device");
-    const int n_threads = options != nullptr && options->n_threads > 0 ? options->n_threads : available_cores();
-    auto pool = ThreadPool::create(std::min(n_threads, limits::kMaxThreads));
+    auto pool = ThreadPool::create(n_workers(options != nullptr ? options->n_threads : 0));
     if (!pool) return report(err, pool.error());
     *out = new ponder_device_handle{std::move(*pool)};
     return PONDER_STATUS_OK;
@@ -109,6 +110,8 @@ int32_t supports(const ponder_device_handle*, const ponder_program* program, con
         if (id < 0 || program->operands[id].role != PONDER_OPERAND_WEIGHT) continue;
         const QuantType* type = find_quant_type(program->operands[id].type);
         if (type == nullptr || type->decode == nullptr) why = "unknown weight type";
+        if (program->operands[id].is_streamed != 0 && op->kind != PONDER_OP_MOE_FFN && op->kind != PONDER_OP_MOE_PREFETCH)
+            why = "only experts can be streamed";
     }
     const QuantType* cache = find_quant_type(program->kv_type);
     if (cache == nullptr || cache->encode == nullptr) why = "unknown cache type";
@@ -116,8 +119,11 @@ int32_t supports(const ponder_device_handle*, const ponder_program* program, con
     return why == nullptr;
 }
 
-uint64_t scratch_bytes(const ponder_program* program, int32_t max_rows, int32_t) {
-    return program->scratch_floats * static_cast<uint64_t>(max_rows) * sizeof(float);
+uint64_t scratch_bytes(const ponder_program* program, int32_t max_rows, int32_t, int32_t n_threads, int64_t n_context) {
+    const ScratchSizes sizes = measure_scratch(*program, max_rows);
+    const uint64_t thread = sizes.panel + sizes.tile + sizes.row + sizes.latent + sizes.scores_per_token * static_cast<uint64_t>(n_context);
+    return (program->scratch_floats * static_cast<uint64_t>(max_rows) + sizes.experts + thread * static_cast<uint64_t>(n_workers(n_threads))) *
+           sizeof(float);
 }
 
 int64_t count_tokens(const ponder_program& program) {
@@ -137,8 +143,18 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
     plan->max_rows = max_rows;
     plan->max_outputs = max_outputs;
     plan->n_tokens = count_tokens(*program);
+    plan->has_streams = std::any_of(program->operands, program->operands + program->n_operands,
+                                    [](const ponder_operand& operand) { return operand.is_streamed != 0; });
     plan->scratch.reset(new float[program->scratch_floats * static_cast<uint64_t>(max_rows)]);
+    const ScratchSizes sizes = measure_scratch(*program, max_rows);
+    plan->experts.resize(sizes.experts);
     plan->threads.resize(static_cast<size_t>(device->pool->n_threads()));
+    for (ThreadScratch& scratch : plan->threads) {
+        scratch.panel.resize(sizes.panel);
+        scratch.tile.resize(sizes.tile);
+        scratch.row.resize(sizes.row);
+        scratch.latent.resize(sizes.latent);
+    }
     *out = plan.release();
     return PONDER_STATUS_OK;
 } catch (const std::bad_alloc&) {
@@ -157,6 +173,7 @@ const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
         const int64_t capacity = int64_t{batch.kv[batch.sequences[r]].n_pages} * plan.program->kv_page_tokens;
         if (batch.positions[r] < 0 || batch.positions[r] >= capacity) return "position outside of the cache";
     }
+    if (batch.source == nullptr && plan.has_streams) return "a program with streamed weights needs their source";
     for (int32_t o = 0; o < batch.n_outputs; o++) {
         if (batch.output_rows[o] < 0 || batch.output_rows[o] >= batch.n_rows) return "output of an unknown row";
     }
@@ -165,12 +182,13 @@ const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
 
 ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_error* err) try {
     if (const char* fault = find_fault(*plan, *batch)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
-    const Run run{*plan, *batch};
-    for (int32_t i = 0; i < plan->program->n_ops; i++) {
-        if (run.should_stop()) return report(err, PONDER_STATUS_CANCELLED, "cancelled");
+    ponder_error failure{};
+    const Run run{*plan, *batch, &failure};
+    for (int32_t i = 0; i < plan->program->n_ops && !run.should_stop(); i++) {
         const ponder_op& op = plan->program->ops[i];
         find_op(op.kind)(run, op);
     }
+    if (failure.status != PONDER_STATUS_OK) return report(err, static_cast<ponder_status>(failure.status), failure.message);
     return run.should_stop() ? report(err, PONDER_STATUS_CANCELLED, "cancelled") : PONDER_STATUS_OK;
 } catch (const std::bad_alloc&) {
     return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for an operator's scratch");

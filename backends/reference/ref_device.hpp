@@ -22,12 +22,22 @@ struct ponder_buffer {
 
 namespace ponder::ref {
 
+// Floats of working memory that a program asks for, beside the operands.
+struct ScratchSizes {
+    // A thread's.
+    size_t panel = 0;             // [kPanelRows, n_in], decoded weights
+    size_t tile = 0;              // [kTileRows, n_in], rows padded to a whole tile
+    size_t row = 0;               // one decoded slice of a cached key or value
+    size_t scores_per_token = 0;  // heads of a group
+    size_t latent = 0;            // ref_mla.cpp's matrices
+    // The plan's.
+    size_t experts = 0;  // ref_moe.cpp's rows
+};
+
 // Memory that one thread works in; kept between runs.
 struct ThreadScratch {
-    std::vector<float> panel;   // [kPanelRows, n_in], decoded weights
-    std::vector<float> tile;    // [kTileRows, n_in], rows padded to a whole tile
-    std::vector<float> row;     // one decoded slice of a cached key or value
-    std::vector<float> scores;  // [heads of a group, context]
+    std::vector<float> panel, tile, row, latent;
+    std::vector<float> scores;  // [heads of a group, context]; grows with the context
 };
 
 }  // namespace ponder::ref
@@ -37,6 +47,8 @@ struct ponder_compiled {
     const ponder_program* program = nullptr;
     int32_t max_rows = 0, max_outputs = 0;
     int64_t n_tokens = 0;              // token numbers below this have a row in every embedding table
+    bool has_streams = false;
     std::unique_ptr<float[]> scratch;  // [scratch_floats * max_rows]
+    std::vector<float> experts;
     std::vector<ponder::ref::ThreadScratch> threads;
 };

@@ -3,7 +3,6 @@
 #include <Eigen/Core>
 #include <algorithm>
 
-#include "quant/quant.hpp"
 #include "ref_ops.hpp"
 
 namespace ponder::ref {
@@ -15,28 +14,25 @@ constexpr int64_t kPanelRows = 32;
 constexpr int64_t kTileRows = 4;
 constexpr int64_t kRowsBetweenStops = 64;
 
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ConstMap = Eigen::Map<const Matrix>;
+using Panel = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMap = Eigen::Map<const Panel>;
 
 }  // namespace
 
-void multiply(const Run& run, const float* src, int64_t n_rows, int32_t weight_id, const float* bias, float* dst) {
-    const ponder_operand& operand = run.operand(weight_id);
-    const QuantType& type = *find_quant_type(operand.type);
-    const int64_t n_in = operand.dims[0], n_out = operand.dims[1];
-    const uint64_t bytes = *row_bytes(type, static_cast<uint64_t>(n_in));
-    const std::byte* weight = run.weight(weight_id);
+void add_multiply_scratch(int64_t n_in, ScratchSizes& sizes) {
+    sizes.panel = std::max(sizes.panel, static_cast<size_t>(kPanelRows * n_in));
+    sizes.tile = std::max(sizes.tile, static_cast<size_t>(kTileRows * n_in));
+}
+
+void multiply(const Run& run, const float* src, int64_t n_rows, const Matrix& weight, const float* bias, float* dst) {
+    const int64_t n_in = weight.n_cols, n_out = weight.n_rows;
     if (n_rows == 0) return;
     const int64_t n_panels = (n_out + kPanelRows - 1) / kPanelRows;
-    for (ThreadScratch& scratch : run.plan.threads) {
-        scratch.panel.resize(std::max(scratch.panel.size(), static_cast<size_t>(kPanelRows * n_in)));
-        scratch.tile.resize(std::max(scratch.tile.size(), static_cast<size_t>(kTileRows * n_in)));
-    }
     run.plan.device->pool->parallel_for(n_panels, [&](int64_t panel, int thread) {
         if (run.should_stop()) return;
         ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
         const int64_t first = panel * kPanelRows, n = std::min(kPanelRows, n_out - first);
-        type.decode(weight + static_cast<uint64_t>(first) * bytes, scratch.panel.data(), n * n_in / type.block_len);
+        weight.decode(first, n, scratch.panel.data());
         const ConstMap rows_of_weight(scratch.panel.data(), n, n_in);
         Eigen::Matrix<float, Eigen::Dynamic, kTileRows, Eigen::ColMajor, kPanelRows, kTileRows> product(n, kTileRows);
         for (int64_t r = 0; r < n_rows; r += kTileRows) {

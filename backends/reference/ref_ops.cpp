@@ -6,22 +6,15 @@
 #include <cmath>
 #include <cstring>
 
-#include "quant/quant.hpp"
-
 namespace ponder::ref {
 
 namespace {
 
 void embed(const Run& run, const ponder_op& op) {
-    const ponder_operand& table = run.operand(op.src[0]);
-    const QuantType& type = *find_quant_type(table.type);
-    const int64_t width = table.dims[0];
-    const uint64_t bytes = *row_bytes(type, static_cast<uint64_t>(width));
+    const Matrix table = run.matrix(op.src[0]);
     float* dst = run.rows(op.dst[0]);
-    run.plan.device->pool->parallel_for(run.batch.n_rows, [&](int64_t r, int) {
-        const auto token = static_cast<uint64_t>(run.batch.tokens[r]);
-        type.decode(run.weight(op.src[0]) + token * bytes, dst + r * width, width / type.block_len);
-    });
+    run.plan.device->pool->parallel_for(run.batch.n_rows,
+                                        [&](int64_t r, int) { table.decode(run.batch.tokens[r], 1, dst + r * table.n_cols); });
 }
 
 void add_row(float* x, const float* delta, int64_t width) {
@@ -41,21 +34,22 @@ void rms_norm(const Run& run, const ponder_op& op) {
     float* dst = run.rows(op.dst[0]);
     const float* delta = op.src[2] < 0 ? nullptr : run.rows(op.src[2]);
     const int64_t width = run.width(op.src[0]), group = run.width(op.src[1]);
+    const int64_t end = op.params.rms_norm.n_first > 0 ? op.params.rms_norm.n_first : width;
     const float* weight = run.vector(op.src[1]);
     run.plan.device->pool->parallel_for(run.n_rows(op.src[0]), [&](int64_t r, int) {
         if (delta != nullptr) add_row(x + r * width, delta + r * width, width);
-        for (int64_t begin = 0; begin < width; begin += group) {
+        for (int64_t begin = 0; begin < end; begin += group) {
             rms_norm_group(x + r * width + begin, weight, op.params.rms_norm.epsilon, group, dst + r * width + begin);
         }
     });
 }
 
 void matmul(const Run& run, const ponder_op& op) {
-    multiply(run, run.rows(op.src[0]), run.n_rows(op.src[0]), op.src[1], run.vector(op.src[2]), run.rows(op.dst[0]));
+    multiply(run, run.rows(op.src[0]), run.n_rows(op.src[0]), run.matrix(op.src[1]), run.vector(op.src[2]), run.rows(op.dst[0]));
 }
 
 void logits(const Run& run, const ponder_op& op) {
-    multiply(run, run.rows(op.src[0]), run.batch.n_outputs, op.src[1], run.vector(op.src[2]), run.batch.logits);
+    multiply(run, run.rows(op.src[0]), run.batch.n_outputs, run.matrix(op.src[1]), run.vector(op.src[2]), run.batch.logits);
 }
 
 // RoPE, arXiv 2104.09864. Angles are computed in double: at position 100,000 a float32 angle would be off by 0.004.
@@ -72,7 +66,7 @@ void rope(const Run& run, const ponder_op& op) {
             const float cosine = static_cast<float>(std::cos(angle)) * p.magnitude;
             const float sine = static_cast<float>(std::sin(angle)) * p.magnitude;
             for (int head = 0; head < p.n_heads; head++) {
-                float* pair = x + r * width + int64_t{head} * p.head_dim;
+                float* pair = x + r * width + int64_t{head} * p.head_dim + p.n_before;
                 float& a = pair[is_adjacent ? 2 * i : i];
                 float& b = pair[is_adjacent ? 2 * i + 1 : i + n_pairs];
                 const float rotated = a * cosine - b * sine;
@@ -83,14 +77,13 @@ void rope(const Run& run, const ponder_op& op) {
     });
 }
 
-// SwiGLU, arXiv 2002.05202.
 void swiglu(const Run& run, const ponder_op& op) {
     const float* gate = run.rows(op.src[0]);
     const float* up = run.rows(op.src[1]);
     float* dst = run.rows(op.dst[0]);
     const int64_t width = run.width(op.dst[0]);
     run.plan.device->pool->parallel_for(run.n_rows(op.dst[0]), [&](int64_t r, int) {
-        for (int64_t i = r * width; i < (r + 1) * width; i++) dst[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+        swiglu_row(gate + r * width, up + r * width, dst + r * width, width);
     });
 }
 
@@ -113,13 +106,21 @@ struct OpRow {
 };
 
 constexpr OpRow kOps[] = {
-    {PONDER_OP_EMBED, embed},   {PONDER_OP_RMS_NORM, rms_norm}, {PONDER_OP_MATMUL, matmul},
-    {PONDER_OP_ROPE, rope},     {PONDER_OP_KV_WRITE, kv_write}, {PONDER_OP_ATTENTION, attention},
-    {PONDER_OP_SWIGLU, swiglu}, {PONDER_OP_ADD, add},           {PONDER_OP_GATHER_ROWS, gather_rows},
-    {PONDER_OP_LOGITS, logits},
+    {PONDER_OP_EMBED, embed},         {PONDER_OP_RMS_NORM, rms_norm},
+    {PONDER_OP_MATMUL, matmul},       {PONDER_OP_ROPE, rope},
+    {PONDER_OP_KV_WRITE, kv_write},   {PONDER_OP_ATTENTION, attention},
+    {PONDER_OP_SWIGLU, swiglu},       {PONDER_OP_ADD, add},
+    {PONDER_OP_LOGITS, logits},       {PONDER_OP_GATHER_ROWS, gather_rows},
+    {PONDER_OP_MOE_ROUTE, moe_route}, {PONDER_OP_MLA_ATTENTION, mla_attention},
+    {PONDER_OP_MOE_FFN, moe_ffn},     {PONDER_OP_MOE_PREFETCH, moe_prefetch},
 };
 
 }  // namespace
+
+// SwiGLU, arXiv 2002.05202.
+void swiglu_row(const float* gate, const float* up, float* dst, int64_t n) {
+    for (int64_t i = 0; i < n; i++) dst[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+}
 
 OpFunction find_op(int32_t kind) {
     for (const OpRow& row : kOps) {

@@ -17,10 +17,11 @@
 extern "C" {
 #endif
 
-#define PONDER_BACKEND_API_VERSION 1
+#define PONDER_BACKEND_API_VERSION 2
 
-/* Stored types use the numbers of the GGUF format; backends meet all of them. These three have names here. */
-enum { PONDER_TYPE_F32 = 0, PONDER_TYPE_F16 = 1, PONDER_TYPE_Q8_0 = 8 };
+/* Stored types use the numbers of the GGUF format; backends meet all of them. These have names here. From 1000 on they are ponder's own:
+ * F8_E4M3 is DeepSeek's FP8, one byte an element, times a factor for each block of 128 x 128 elements (ponder_operand.scales). */
+enum { PONDER_TYPE_F32 = 0, PONDER_TYPE_F16 = 1, PONDER_TYPE_Q8_0 = 8, PONDER_TYPE_F8_E4M3 = 1000 };
 
 typedef struct ponder_device_handle ponder_device_handle; /* a backend's own types behind these three */
 typedef struct ponder_buffer ponder_buffer;
@@ -34,15 +35,25 @@ typedef enum ponder_operand_role {
     PONDER_OPERAND_OUTPUT = 3      /* float32 [n_outputs, dims[0]] in scratch memory: one row for each requested output row */
 } ponder_operand_role;
 
+/* One matrix of a weight of three dimensions. */
+typedef struct ponder_slice {
+    ponder_buffer *buffer; /* where the bytes are on the device */
+    uint64_t offset;       /* in `buffer` */
+    const void *host_data;
+} ponder_slice;
+
 typedef struct ponder_operand {
     int32_t role;          /* ponder_operand_role */
     int32_t type;          /* stored type of a weight; PONDER_TYPE_F32 otherwise */
     int64_t dims[4];       /* weights: stored dims, fastest first; others: {width, 1, 1, 1} */
     const char *name;      /* for messages */
-    const void *host_data; /* weights: the bytes in host memory; valid as long as the program */
-    uint64_t n_bytes;      /* weights: size of host_data */
+    const void *host_data; /* weights: the bytes in host memory; valid as long as the program. NULL if they lie in slices or are streamed */
+    uint64_t n_bytes;      /* weights: size of host_data, or of all slices */
     ponder_buffer *buffer; /* weights: where the bytes are on the device */
     uint64_t offset;       /* weights: in `buffer`; others: suggested start in scratch, in floats, to be multiplied by the most rows of the plan */
+    int32_t scales;        /* weights of type F8_E4M3: the operand of their factors, F32 [ceil(dims[0] / 128), ceil(dims[1] / 128), dims[2]]; -1: none */
+    int32_t is_streamed;   /* 1: a weight whose matrices are not kept: each run reaches them through ponder_run.source */
+    const ponder_slice *slices; /* [dims[2]]: where each matrix lies, if they lie apart; NULL: `buffer` and `offset` hold them all */
 } ponder_operand;
 
 /* ---- Operators ----------------------------------------------------------------------------------------------------- */
@@ -52,12 +63,27 @@ typedef enum ponder_op_kind {
     PONDER_OP_RMS_NORM = 2,    /* if src2: dst1 = src0 + src2, in place of src0; dst0 = rms_norm(src0) * src1, over groups of src1's length */
     PONDER_OP_MATMUL = 3,      /* dst0[r, j] = sum_i src0[r, i] * src1[j, i] (+ src2[j]) */
     PONDER_OP_ROPE = 4,        /* rotates dst0 = src0 in place; src1 = inverse frequencies [n_rot / 2] */
-    PONDER_OP_KV_WRITE = 5,    /* appends src0 (keys) and src1 (values) to the cache at each row's position */
+    PONDER_OP_KV_WRITE = 5,    /* appends src0 (keys) and, unless v_width is 0, src1 (values) to the cache at each row's position */
     PONDER_OP_ATTENTION = 6,   /* dst0 = softmax(scale * src0 . K) . V over the row's own sequence up to its position */
     PONDER_OP_SWIGLU = 7,      /* dst0 = silu(src0) * src1 */
     PONDER_OP_ADD = 8,         /* dst0 = src0 + src1, in place of src0 */
     PONDER_OP_GATHER_ROWS = 9, /* dst0[o] = src0[output_rows[o]] */
-    PONDER_OP_LOGITS = 10      /* logits[o, j] = sum_i src0[o, i] * src1[j, i] (+ src2[j]), to the run's host memory */
+    PONDER_OP_LOGITS = 10,     /* logits[o, j] = sum_i src0[o, i] * src1[j, i] (+ src2[j]), to the run's host memory */
+
+    /* Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1). The cache's keys are [latent | rotated key], one for all heads;
+     * there are no values. Queries src0 are [n_heads, nope | rope]. src1 holds each head's two maps of the latent: either as one matrix
+     * [n_latent, n_heads * (n_nope + v_head_dim)] with a head's keys before its values, or, with src2, src1 = keys [n_nope, n_latent, n_heads] and
+     * src2 = values [n_latent, v_head_dim, n_heads]. dst0 = [n_heads, v_head_dim]. Absorbed and expanded forms are both right. */
+    PONDER_OP_MLA_ATTENTION = 11,
+    /* Mixture of experts. Chooses n_used experts a row from src0 = router logits [n_experts] and src1 = correction bias [n_experts] or absent:
+     * dst0 = their numbers (whole, as float32), dst1 = their weights; ponder_moe_route_params has the rule. */
+    PONDER_OP_MOE_ROUTE = 12,
+    /* dst0 = sum over the chosen experts e of weight * (down_e . (silu(gate_e . src0) * up_e . src0)); src1, src2 = numbers and weights from a
+     * route; src3, src4, src5 = gate, up [n_embd, n_ff, n_experts] and down [n_ff, n_embd, n_experts]. Without src4, src3 holds gate, then up:
+     * [n_embd, 2 * n_ff, n_experts]. No other expert's weights are touched. */
+    PONDER_OP_MOE_FFN = 13,
+    /* A guess: the experts src0 (numbers from a route) of the streamed weights src1, src2, src3 will be used soon. May be ignored. */
+    PONDER_OP_MOE_PREFETCH = 14
 } ponder_op_kind;
 
 typedef enum ponder_rope_style {
@@ -67,12 +93,14 @@ typedef enum ponder_rope_style {
 
 typedef struct ponder_rms_norm_params {
     float epsilon;
+    int32_t n_first; /* 0: whole rows; otherwise only the first n_first elements of a row, in place; the others stay as they are */
 } ponder_rms_norm_params;
 
 typedef struct ponder_rope_params {
-    int32_t n_heads, head_dim, n_rot; /* the first n_rot elements of each head rotate */
+    int32_t n_heads, head_dim, n_rot; /* n_rot elements of each head rotate, from n_before on */
     int32_t style;                    /* ponder_rope_style */
     float magnitude;                  /* scales cosine and sine (YaRN's attention factor) */
+    int32_t n_before;                 /* elements of each head before the rotated ones */
 } ponder_rope_params;
 
 /* Keys of one layer in a page: [page_tokens, k_width] of the cache type at k_offset bytes, values [page_tokens, v_width] at v_offset. */
@@ -88,6 +116,27 @@ typedef struct ponder_attention_params {
     float scale;
 } ponder_attention_params;
 
+typedef struct ponder_mla_attention_params {
+    ponder_kv_params kv; /* k_width = n_latent + n_rope, v_width = 0 */
+    int32_t n_heads, n_nope, n_rope, n_latent, v_head_dim;
+    float scale;
+} ponder_mla_attention_params;
+
+typedef enum ponder_moe_gating {
+    PONDER_MOE_SOFTMAX = 1, /* scores = softmax(logits) over all experts */
+    PONDER_MOE_SIGMOID = 2  /* scores = sigmoid(logits), each on its own */
+} ponder_moe_gating;
+
+/* DeepSeek-V3 (arXiv 2412.19437, section 2.1.2). Experts are ranked by score + bias. They form n_groups groups of neighbours, each rated by its
+ * two best ranks together where there is a bias, by its best alone otherwise; only the n_groups_used best groups take part. Equal ranks: the lower
+ * number wins. Weights are the scores without bias, divided by their sum if is_normalised, times scale. */
+typedef struct ponder_moe_route_params {
+    int32_t n_used, n_groups, n_groups_used;
+    int32_t gating; /* ponder_moe_gating */
+    int32_t is_normalised;
+    float scale;
+} ponder_moe_route_params;
+
 typedef struct ponder_op {
     int32_t kind;   /* ponder_op_kind */
     int32_t layer;  /* -1 outside of layers */
@@ -98,6 +147,8 @@ typedef struct ponder_op {
         ponder_rope_params rope;
         ponder_kv_params kv_write;
         ponder_attention_params attention;
+        ponder_mla_attention_params mla_attention;
+        ponder_moe_route_params moe_route;
         uint64_t reserved[16];
     } params;
 } ponder_op;
@@ -123,6 +174,16 @@ typedef struct ponder_kv_sequence {
     int32_t n_pages;
 } ponder_kv_sequence;
 
+/* How a run reaches the matrices of streamed weights, in host memory. Called by the thread that called run(); may block for storage. */
+typedef struct ponder_slice_source {
+    /* The bytes of matrix `slice` of weight `operand`, to stay until `release`. NULL: it failed, `err` says why, and run() returns that. */
+    const void *(*acquire)(void *user_data, int32_t operand, int32_t slice, ponder_error *err);
+    void (*release)(void *user_data, int32_t operand, int32_t slice);
+    /* Matrices that will be asked for, in this order; loading them may begin. is_guess: they may not be needed after all. */
+    void (*prefetch)(void *user_data, int32_t operand, const int32_t *slices, int32_t n_slices, int32_t is_guess);
+    void *user_data;
+} ponder_slice_source;
+
 typedef struct ponder_run {
     uint32_t struct_size;
     int32_t n_rows;
@@ -139,6 +200,7 @@ typedef struct ponder_run {
     int32_t pages_per_arena;
     int32_t (*should_stop)(void *user_data); /* polled from any thread at least every few milliseconds of work; non-zero: return CANCELLED */
     void *user_data;
+    const ponder_slice_source *source; /* NULL if the program has no streamed weights */
 } ponder_run;
 
 /* ---- The backend ----------------------------------------------------------------------------------------------------- */
@@ -172,8 +234,9 @@ typedef struct ponder_backend {
 
     /* 1 if the device takes operator `op` of `program`; 0 with a reason in `reason` (may be NULL) otherwise. (required) */
     int32_t (*supports)(const ponder_device_handle *device, const ponder_program *program, const ponder_op *op, char *reason, size_t reason_size);
-    /* Bytes of scratch that a plan for these maxima takes. (required) */
-    uint64_t (*scratch_bytes)(const ponder_program *program, int32_t max_rows, int32_t max_outputs);
+    /* Bytes that a plan for these maxima takes on a device with n_threads workers (0: all that the process may use) once it has run on sequences of
+     * up to n_context tokens. (required) */
+    uint64_t (*scratch_bytes)(const ponder_program *program, int32_t max_rows, int32_t max_outputs, int32_t n_threads, int64_t n_context);
 
     /* Compiles the program, which outlives the plan, for batches of up to max_rows rows and max_outputs outputs. (required) */
     ponder_status (*prepare)(ponder_device_handle *device, const ponder_program *program, int32_t max_rows, int32_t max_outputs, ponder_compiled **out,

@@ -41,22 +41,39 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
         }
         file.data_ = static_cast<const std::byte*>(data);
     }
-    ::close(fd);
+    file.fd_ = fd;
     return file;
 }
 
+Result<void> MappedFile::read_once(uint64_t offset, std::span<std::byte> dst) const {
+    for (size_t done = 0; done < dst.size();) {
+        const ssize_t n = ::pread(fd_, dst.data() + done, dst.size() - done, static_cast<off_t>(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return make_error(PONDER_STATUS_IO, "%s: cannot read: %s", path_.c_str(), describe_errno(errno).c_str());
+        if (n == 0) return make_error(PONDER_STATUS_IO, "%s: ends before byte %zu", path_.c_str(), static_cast<size_t>(offset) + dst.size());
+        done += static_cast<size_t>(n);
+    }
+    ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(dst.size()), POSIX_FADV_DONTNEED);
+    return {};
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), path_(std::move(other.path_)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      fd_(std::exchange(other.fd_, -1)),
+      path_(std::move(other.path_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(fd_, other.fd_);
     std::swap(path_, other.path_);
     return *this;
 }
 
 MappedFile::~MappedFile() {
     if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    if (fd_ >= 0) ::close(fd_);
 }
 
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {

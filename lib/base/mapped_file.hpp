@@ -23,11 +23,15 @@ class MappedFile {
     ~MappedFile();
 
     std::span<const std::byte> bytes() const { return {data_, size_}; }
+    // Copies the bytes from `offset` on past the mapping, and lets the system forget them: for data that is kept elsewhere from then on.
+    // Any thread. Errors: PONDER_STATUS_IO, also where the file has become shorter.
+    Result<void> read_once(uint64_t offset, std::span<std::byte> dst) const;
     const std::string& path() const { return path_; }
 
   private:
     const std::byte* data_ = nullptr;
     size_t size_ = 0;
+    int fd_ = -1;
     std::string path_;
 };
 

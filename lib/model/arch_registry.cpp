@@ -8,6 +8,7 @@ namespace ponder {
 namespace {
 
 constexpr Architecture kArchitectures[] = {
+    {"deepseek2", build_deepseek2},
     {"llama", build_llama},
     {"qwen2", build_qwen2},
     {"qwen3", build_qwen3},

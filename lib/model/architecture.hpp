@@ -19,6 +19,7 @@ struct ModelGraph {
 
 struct GraphOptions {
     int32_t kv_type = PONDER_TYPE_F32;
+    bool is_streaming = false;  // the weights of routed experts are not kept in memory
 };
 
 struct Architecture {
@@ -30,6 +31,7 @@ struct Architecture {
 // registry, by name), FORMAT, LIMIT.
 Result<ModelGraph> build_graph(const ModelFile& file, const GraphOptions& options);
 
+Result<ModelGraph> build_deepseek2(const ModelFile& file, const GraphOptions& options);
 Result<ModelGraph> build_llama(const ModelFile& file, const GraphOptions& options);
 Result<ModelGraph> build_qwen2(const ModelFile& file, const GraphOptions& options);
 Result<ModelGraph> build_qwen3(const ModelFile& file, const GraphOptions& options);

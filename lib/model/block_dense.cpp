@@ -5,7 +5,7 @@
 #include <cmath>
 #include <utility>
 
-#include "base/limits.hpp"
+#include "model/decoder.hpp"
 #include "model/rope.hpp"
 #include "model/weights.hpp"
 
@@ -21,32 +21,11 @@ class DenseBuilder {
     }
 
     Result<Program> build() {
-        const StoredTensor* table = file_.find("token_embd.weight");
-        if (table == nullptr) return make_error(PONDER_STATUS_FORMAT, "tensor 'token_embd.weight' is missing");
-        h_.n_vocab = table->dims[1];
-        if (h_.n_vocab > limits::kMaxVocabulary) {
-            return make_error(PONDER_STATUS_LIMIT, "tensor 'token_embd.weight' has %lld rows, the limit is %lld",
-                              static_cast<long long>(h_.n_vocab), static_cast<long long>(limits::kMaxVocabulary));
-        }
-        const OperandId embedding = weights_.matrix("token_embd.weight", h_.n_embd, h_.n_vocab);
         add_rope();
         if (weights_.failure()) return *weights_.failure();
-
-        const OperandId x = program_.embed(embedding);
-        OperandId delta = kNoOperand;
-        for (int64_t layer = 0; layer < h_.n_layers; layer++) {
-            program_.set_layer(static_cast<int32_t>(layer));
-            auto added = add_layer(static_cast<size_t>(layer), x, delta);
-            if (!added) return added.error();
-            delta = *added;
-        }
-        program_.set_layer(-1);
-        program_.add(x, delta);
-        const OperandId norm = weights_.vector("output_norm.weight", h_.n_embd);
-        const OperandId head = weights_.has("output.weight") ? weights_.matrix("output.weight", h_.n_embd, h_.n_vocab) : embedding;
-        const OperandId bias = weights_.optional_vector("output.bias", h_.n_vocab);
-        if (weights_.failure()) return *weights_.failure();
-        program_.logits(program_.rms_norm(program_.gather_rows(x), norm, h_.rms_epsilon), head, bias);
+        auto added = add_decoder(file_, h_, program_, weights_,
+                                 [this](size_t layer, OperandId x, OperandId delta) { return add_layer(layer, x, delta); });
+        if (!added) return added.error();
         return std::move(program_).finish();
     }
 
@@ -66,7 +45,7 @@ class DenseBuilder {
     }
 
     ponder_rope_params rope_params(int64_t n_heads) const {
-        return {static_cast<int32_t>(n_heads), static_cast<int32_t>(h_.k_head_dim), h_.rope.n_rot, style_.rope_style, rope_magnitude_};
+        return {static_cast<int32_t>(n_heads), static_cast<int32_t>(h_.k_head_dim), h_.rope.n_rot, style_.rope_style, rope_magnitude_, 0};
     }
 
     // Projects to n_out columns with the tensor of that name, or with rows of a fused attn_qkv from `first` on.
@@ -88,12 +67,6 @@ class DenseBuilder {
         return weights_.failure() ? kNoOperand : program_.matmul(x, weight, bias, label);
     }
 
-    OperandId dense(const std::string& name, OperandId x, int64_t n_in, int64_t n_out, const char* label) {
-        const OperandId weight = weights_.matrix(name + ".weight", n_in, n_out);
-        const OperandId bias = weights_.optional_vector(name + ".bias", n_out);
-        return weights_.failure() ? kNoOperand : program_.matmul(x, weight, bias, label);
-    }
-
     // Returns what the layer adds to the residual stream last; the next norm adds it.
     Result<OperandId> add_layer(size_t layer, OperandId x, OperandId delta) {
         const std::string prefix = "blk." + std::to_string(layer) + ".";
@@ -104,10 +77,7 @@ class DenseBuilder {
         if (!attention) return attention;
 
         const OperandId normed = program_.rms_norm(x, ffn_norm, h_.rms_epsilon, *attention);
-        const OperandId gate = dense(prefix + "ffn_gate", normed, h_.n_embd, h_.n_ff[layer], "ffn gate");
-        const OperandId up = dense(prefix + "ffn_up", normed, h_.n_embd, h_.n_ff[layer], "ffn up");
-        if (weights_.failure()) return *weights_.failure();
-        const OperandId down = dense(prefix + "ffn_down", program_.swiglu(gate, up), h_.n_ff[layer], h_.n_embd, "ffn down");
+        const OperandId down = add_gated_ffn(program_, weights_, prefix + "ffn", normed, h_.n_embd, h_.n_ff[layer]);
         if (weights_.failure()) return *weights_.failure();
         return down;
     }
@@ -138,7 +108,7 @@ class DenseBuilder {
                                                        .k_head_dim = static_cast<int32_t>(h_.k_head_dim),
                                                        .v_head_dim = static_cast<int32_t>(h_.v_head_dim),
                                                        .scale = 1.0f / std::sqrt(static_cast<float>(h_.k_head_dim))});
-        const OperandId out = dense(prefix + "attn_output", mixed, n_heads * h_.v_head_dim, h_.n_embd, "attention output");
+        const OperandId out = add_projection(program_, weights_, prefix + "attn_output", mixed, n_heads * h_.v_head_dim, h_.n_embd, "attention output");
         if (weights_.failure()) return *weights_.failure();
         return out;
     }

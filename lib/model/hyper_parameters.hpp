@@ -20,6 +20,7 @@ struct RopeParameters {
     float factor = 1.0f;            // context extension factor
     int64_t original_context = 0;   // tokens; YaRN's reference length
     float attention_factor = 1.0f;  // multiplies YaRN's magnitude
+    bool has_own_magnitude = false;  // the magnitude is attention_factor alone
     float ext_factor = 1.0f, beta_fast = 32.0f, beta_slow = 1.0f;
 };
 
@@ -30,6 +31,7 @@ struct HyperParameters {
     std::vector<int64_t> n_heads, n_kv_heads, n_ff;  // [n_layers]
     float rms_epsilon = 0.0f;
     RopeParameters rope;
+    int64_t n_next_layers = 0;  // layers behind the main ones that predict further tokens (MTP); n_layers does not count them
 };
 
 // Reads `{architecture}.*`. Errors: FORMAT for what is missing, of the wrong type or contradictory; LIMIT past base/limits.hpp;

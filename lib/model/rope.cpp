@@ -25,7 +25,7 @@ RopeTable make_rope_table(const RopeParameters& rope, std::span<const float> fac
     if (rope.scaling == RopeScaling::kYarn) {
         low = std::max(0.0, std::floor(correction_dim(rope, rope.beta_fast)));
         high = std::min(rope.n_rot - 1.0, std::ceil(correction_dim(rope, rope.beta_slow)));
-        if (rope.ext_factor != 0.0f)
+        if (rope.ext_factor != 0.0f && !rope.has_own_magnitude)
             table.magnitude = rope.attention_factor * (1.0f + 0.1f * std::log(rope.factor));
         else
             table.magnitude = rope.attention_factor;

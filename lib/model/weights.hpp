@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ class WeightBinder {
     OperandId matrix(const std::string& name, int64_t n_in, int64_t n_out);
     // Rows [first, first + n_out) of a matrix whose dims are {n_in, n_rows}.
     OperandId matrix_rows(const std::string& name, int64_t n_in, int64_t n_rows, int64_t first, int64_t n_out);
+    // Matrices of one shape and any stored type, dims {n_in, n_out, n_matrices}. A file may store them flat, as {n_in, n_out * n_matrices}.
+    OperandId matrices(const std::string& name, int64_t n_in, int64_t n_out, int64_t n_matrices);
+    // Only checks that a tensor is there and has these dims.
+    void expect(const std::string& name, std::initializer_list<int64_t> dims) { require(name, dims); }
     // F32 vector of a length; F16 and BF16 vectors are widened into constants.
     OperandId vector(const std::string& name, int64_t length);
     OperandId optional_vector(const std::string& name, int64_t length) { return has(name) ? vector(name, length) : kNoOperand; }
@@ -34,6 +39,9 @@ class WeightBinder {
     std::vector<float> values(const std::string& name, int64_t length);
 
   private:
+    OperandId add_factors(const StoredTensor& tensor, int64_t n_in, int64_t first, int64_t n_out, OperandId weight);
+    OperandId add_slices(const std::string& name, int32_t type, std::span<const int64_t> dims,
+                         std::span<const std::span<const std::byte>> parts);
     const StoredTensor* require(const std::string& name, std::initializer_list<int64_t> dims);
 
     const ModelFile& file_;

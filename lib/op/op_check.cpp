@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "quant/quant.hpp"
+
 namespace ponder {
 
 namespace {
@@ -40,10 +42,14 @@ const char* check_embed(const OpView& v) {
 
 const char* check_rms_norm(const OpView& v) {
     if (!same_rows(v.src[0], v.dst[0])) return "source and destination differ in shape";
-    if (!is_weight(v.src[1]) || !is_vector(v.src[1], v.src[1]->dims[0]) || v.src[0]->dims[0] % v.src[1]->dims[0] != 0) {
+    if (!is_weight(v.src[1]) || !is_vector(v.src[1], v.src[1]->dims[0]) || v.src[1]->dims[0] > v.src[0]->dims[0] ||
+        (v.op.params.rms_norm.n_first == 0 && v.src[0]->dims[0] % v.src[1]->dims[0] != 0)) {
         return "the weight's length does not divide the width";
     }
     if (v.src[1]->type != PONDER_TYPE_F32) return "the weight is not F32";
+    const int32_t n_first = v.op.params.rms_norm.n_first;
+    if (n_first != 0 && (n_first != v.src[1]->dims[0] || v.dst[0] != v.src[0] || v.src[2] != nullptr))
+        return "the normalised part is not the weight's length, or not in place";
     if (v.src[2] != nullptr && (!same_rows(v.src[0], v.src[2]) || v.dst[1] != v.src[0])) return "the residual differs in shape";
     return nullptr;
 }
@@ -71,16 +77,16 @@ const char* check_rope(const OpView& v) {
     const ponder_rope_params& p = v.op.params.rope;
     if (!is_rows(v.src[0]) || v.dst[0] != v.src[0] || v.src[0]->dims[0] != int64_t{p.n_heads} * p.head_dim)
         return "width is not n_heads * head_dim";
-    if (p.n_rot <= 0 || p.n_rot % 2 != 0 || p.n_rot > p.head_dim) return "n_rot is not an even number up to head_dim";
+    if (p.n_rot <= 0 || p.n_rot % 2 != 0 || p.n_before < 0 || p.n_before > p.head_dim - p.n_rot)
+        return "n_rot is not an even number up to head_dim, or n_before leaves no room for it";
     if (!is_vector(v.src[1], p.n_rot / 2) || v.src[1]->type != PONDER_TYPE_F32) return "n_rot / 2 inverse frequencies needed";
     return nullptr;
 }
 
 const char* check_kv_write(const OpView& v) {
     const ponder_kv_params& p = v.op.params.kv_write;
-    if (!is_rows(v.src[0]) || v.src[0]->dims[0] != p.k_width || !is_rows(v.src[1]) || v.src[1]->dims[0] != p.v_width)
-        return "key or value width differs";
-    return nullptr;
+    const bool has_values = p.v_width == 0 ? v.src[1] == nullptr : is_rows(v.src[1]) && v.src[1]->dims[0] == p.v_width;
+    return is_rows(v.src[0]) && v.src[0]->dims[0] == p.k_width && has_values ? nullptr : "key or value width differs";
 }
 
 const char* check_attention(const OpView& v) {
@@ -90,6 +96,69 @@ const char* check_attention(const OpView& v) {
         return "cache width is not n_kv_heads * head_dim";
     if (!is_rows(v.src[0]) || v.src[0]->dims[0] != int64_t{p.n_heads} * p.k_head_dim) return "query width is not n_heads * k_head_dim";
     if (!is_rows(v.dst[0]) || v.dst[0]->dims[0] != int64_t{p.n_heads} * p.v_head_dim) return "result width is not n_heads * v_head_dim";
+    return nullptr;
+}
+
+bool is_cube(const ponder_operand* o, int64_t a, int64_t b, int64_t c) {
+    return is_weight(o) && o->dims[0] == a && o->dims[1] == b && o->dims[2] == c && o->dims[3] == 1;
+}
+
+const char* check_mla_attention(const OpView& v) {
+    const ponder_mla_attention_params& p = v.op.params.mla_attention;
+    if (p.n_heads <= 0 || p.n_nope <= 0 || p.n_rope <= 0 || p.n_latent <= 0 || p.v_head_dim <= 0) return "a size is not positive";
+    if (p.kv.k_width != p.n_latent + p.n_rope || p.kv.v_width != 0) return "cache width is not n_latent + n_rope";
+    if (!is_rows(v.src[0]) || v.src[0]->dims[0] != int64_t{p.n_heads} * (p.n_nope + p.n_rope)) return "query width is not n_heads heads";
+    const bool fits = v.src[2] == nullptr ? is_cube(v.src[1], p.n_latent, int64_t{p.n_heads} * (p.n_nope + p.v_head_dim), 1)
+                                          : is_cube(v.src[1], p.n_nope, p.n_latent, p.n_heads) &&
+                                                is_cube(v.src[2], p.n_latent, p.v_head_dim, p.n_heads);
+    if (!fits) return "the maps of the latent have other shapes";
+    if (!is_rows(v.dst[0]) || v.dst[0]->dims[0] != int64_t{p.n_heads} * p.v_head_dim) return "result width is not n_heads * v_head_dim";
+    return nullptr;
+}
+
+const char* check_moe_route(const OpView& v) {
+    const ponder_moe_route_params& p = v.op.params.moe_route;
+    if (!is_rows(v.src[0])) return "router logits needed";
+    const int64_t n_experts = v.src[0]->dims[0];
+    if (v.src[1] != nullptr && (!is_vector(v.src[1], n_experts) || v.src[1]->type != PONDER_TYPE_F32)) return "the bias has another length";
+    if (p.n_groups <= 0 || n_experts % p.n_groups != 0 || p.n_groups_used <= 0 || p.n_groups_used > p.n_groups)
+        return "groups do not divide the experts";
+    if (p.n_used <= 0 || p.n_used > n_experts / p.n_groups * p.n_groups_used) return "more experts are used than the groups hold";
+    if (p.gating != PONDER_MOE_SOFTMAX && p.gating != PONDER_MOE_SIGMOID) return "unknown gating";
+    for (const ponder_operand* dst : v.dst) {
+        if (!is_rows(dst) || dst->dims[0] != p.n_used) return "a result's width is not n_used";
+    }
+    return nullptr;
+}
+
+const char* check_moe_ffn(const OpView& v) {
+    if (!same_rows(v.src[0], v.dst[0])) return "source and destination differ in shape";
+    if (!same_rows(v.src[1], v.src[2]) || v.src[1]->role != v.src[0]->role) return "expert numbers and weights differ in shape";
+    if (!is_weight(v.src[5])) return "experts needed";
+    const int64_t n_embd = v.src[0]->dims[0], n_ff = v.src[5]->dims[0], n_experts = v.src[5]->dims[2];
+    const bool is_fused = v.src[4] == nullptr;
+    if (!is_cube(v.src[5], n_ff, n_embd, n_experts) || !is_cube(v.src[3], n_embd, is_fused ? 2 * n_ff : n_ff, n_experts) ||
+        (!is_fused && !is_cube(v.src[4], n_embd, n_ff, n_experts)))
+        return "experts' matrices differ in shape";
+    return nullptr;
+}
+
+const char* check_moe_prefetch(const OpView& v) {
+    if (!is_rows(v.src[0])) return "expert numbers needed";
+    for (int i = 1; i < 4; i++) {
+        if (v.src[i] != nullptr && !is_weight(v.src[i])) return "experts are not weights";
+    }
+    return nullptr;
+}
+
+// Factors of F8_E4M3, slices and streams go together with shapes and types.
+const char* check_storage(const ponder_program& program, const ponder_operand& o) {
+    if (o.role != PONDER_OPERAND_WEIGHT) return nullptr;
+    if ((o.type == PONDER_TYPE_F8_E4M3) != (o.scales >= 0)) return "block factors belong to F8_E4M3 weights, and only to them";
+    if (o.scales < 0) return nullptr;
+    const ponder_operand* scales = operand_at(program, o.scales);
+    if (scales == nullptr || scales->type != PONDER_TYPE_F32 || !is_cube(scales, f8_blocks(o.dims[0]), f8_blocks(o.dims[1]), o.dims[2]))
+        return "block factors have another shape";
     return nullptr;
 }
 
@@ -124,6 +193,10 @@ constexpr OpRule kRules[] = {
     {PONDER_OP_ADD, "add", check_add},
     {PONDER_OP_GATHER_ROWS, "gather_rows", check_gather_rows},
     {PONDER_OP_LOGITS, "logits", check_logits},
+    {PONDER_OP_MLA_ATTENTION, "mla_attention", check_mla_attention},
+    {PONDER_OP_MOE_ROUTE, "moe_route", check_moe_route},
+    {PONDER_OP_MOE_FFN, "moe_ffn", check_moe_ffn},
+    {PONDER_OP_MOE_PREFETCH, "moe_prefetch", check_moe_prefetch},
 };
 
 const OpRule* find_rule(int32_t kind) {
@@ -144,9 +217,11 @@ Result<void> check_op(const ponder_program& program, const ponder_op& op) {
     OpView view{op, {}, {}};
     for (int i = 0; i < 6; i++) view.src[i] = operand_at(program, op.src[i]);
     for (int i = 0; i < 2; i++) view.dst[i] = operand_at(program, op.dst[i]);
-    if (const char* why = rule->check(view)) {
-        return make_error(PONDER_STATUS_INTERNAL, "operator %s of layer %d: %s", rule->name, op.layer, why);
+    const char* why = rule->check(view);
+    for (const ponder_operand* operand : view.src) {
+        if (why == nullptr && operand != nullptr) why = check_storage(program, *operand);
     }
+    if (why != nullptr) return make_error(PONDER_STATUS_INTERNAL, "operator %s of layer %d: %s", rule->name, op.layer, why);
     return {};
 }
 

@@ -24,14 +24,33 @@ Result<ponder_kv_params> KvLayout::add_layer(int64_t k_width, int64_t v_width) {
     return params;
 }
 
+std::span<ponder_slice> Program::slices_of(const ponder_operand& operand) {
+    for (auto& slices : slices_) {
+        if (slices.data() == operand.slices) return slices;
+    }
+    return {};
+}
+
+namespace {
+
+// Bytes of a weight that an operator reads for one row.
+uint64_t bytes_read(const ponder_program& program, const ponder_op& op, const ponder_operand& weight) {
+    const uint64_t whole = weight.n_bytes + (weight.scales < 0 ? 0 : program.operands[weight.scales].n_bytes);
+    if (op.kind == PONDER_OP_EMBED) return whole / static_cast<uint64_t>(weight.dims[1]);
+    if (op.kind == PONDER_OP_MOE_PREFETCH) return 0;
+    if (op.kind != PONDER_OP_MOE_FFN) return whole;
+    return whole / static_cast<uint64_t>(weight.dims[2]) * static_cast<uint64_t>(program.operands[op.src[1]].dims[0]);
+}
+
+}  // namespace
+
 uint64_t Program::decode_bytes() const {
     uint64_t total = 0;
     for (const ponder_op& op : ops_) {
         for (const int32_t id : op.src) {
             if (id < 0) continue;
             const ponder_operand& operand = operands_[static_cast<size_t>(id)];
-            if (operand.role != PONDER_OPERAND_WEIGHT) continue;
-            total += op.kind == PONDER_OP_EMBED ? operand.n_bytes / static_cast<uint64_t>(operand.dims[1]) : operand.n_bytes;
+            if (operand.role == PONDER_OPERAND_WEIGHT) total += bytes_read(view_, op, operand);
         }
     }
     return total;
@@ -40,6 +59,7 @@ uint64_t Program::decode_bytes() const {
 OperandId ProgramBuilder::add_operand(ponder_operand operand, std::string name) {
     program_.names_.push_back(std::move(name));
     operand.name = program_.names_.back().c_str();
+    operand.scales = kNoOperand;
     program_.operands_.push_back(operand);
     return static_cast<OperandId>(program_.operands_.size() - 1);
 }
@@ -53,6 +73,16 @@ OperandId ProgramBuilder::add_weight(std::string name, int32_t type, std::span<c
     operand.host_data = bytes.data();
     operand.n_bytes = bytes.size();
     return add_operand(operand, std::move(name));
+}
+
+OperandId ProgramBuilder::add_weight(std::string name, int32_t type, std::span<const int64_t> dims, std::vector<ponder_slice> slices,
+                                     uint64_t n_bytes) {
+    const OperandId id = add_weight(std::move(name), type, dims, std::span<const std::byte>());
+    ponder_operand& operand = program_.operands_[static_cast<size_t>(id)];
+    program_.slices_.push_back(std::move(slices));
+    operand.slices = program_.slices_.back().data();
+    operand.n_bytes = n_bytes;
+    return id;
 }
 
 OperandId ProgramBuilder::add_constant(std::string name, std::vector<float> values) {
@@ -91,12 +121,16 @@ OperandId ProgramBuilder::embed(OperandId table) {
 OperandId ProgramBuilder::rms_norm(OperandId x, OperandId weight, float epsilon, OperandId delta) {
     const bool is_output = program_.operands_[static_cast<size_t>(x)].role == PONDER_OPERAND_OUTPUT;
     const OperandId y = is_output ? add_output("norm", width(x)) : add_activation("norm", width(x));
-    append(PONDER_OP_RMS_NORM, {x, weight, delta}, {y, delta == kNoOperand ? kNoOperand : x}).params.rms_norm = {epsilon};
+    append(PONDER_OP_RMS_NORM, {x, weight, delta}, {y, delta == kNoOperand ? kNoOperand : x}).params.rms_norm = {epsilon, 0};
     return y;
 }
 
 void ProgramBuilder::rms_norm_heads(OperandId x, OperandId weight, float epsilon) {
-    append(PONDER_OP_RMS_NORM, {x, weight, kNoOperand}, {x}).params.rms_norm = {epsilon};
+    append(PONDER_OP_RMS_NORM, {x, weight, kNoOperand}, {x}).params.rms_norm = {epsilon, 0};
+}
+
+void ProgramBuilder::rms_norm_first(OperandId x, OperandId weight, float epsilon) {
+    append(PONDER_OP_RMS_NORM, {x, weight, kNoOperand}, {x}).params.rms_norm = {epsilon, static_cast<int32_t>(width(weight))};
 }
 
 OperandId ProgramBuilder::matmul(OperandId x, OperandId weight, OperandId bias, const char* name) {
@@ -117,6 +151,28 @@ OperandId ProgramBuilder::attention(OperandId q, const ponder_attention_params& 
     const OperandId y = add_activation("attention", int64_t{params.n_heads} * params.v_head_dim);
     append(PONDER_OP_ATTENTION, {q}, {y}).params.attention = params;
     return y;
+}
+
+OperandId ProgramBuilder::mla_attention(OperandId q, OperandId k_b, OperandId v_b, const ponder_mla_attention_params& params) {
+    const OperandId y = add_activation("attention", int64_t{params.n_heads} * params.v_head_dim);
+    append(PONDER_OP_MLA_ATTENTION, {q, k_b, v_b}, {y}).params.mla_attention = params;
+    return y;
+}
+
+ProgramBuilder::Route ProgramBuilder::moe_route(OperandId logits, OperandId bias, const ponder_moe_route_params& params) {
+    const Route route{add_activation("experts", params.n_used), add_activation("expert weights", params.n_used)};
+    append(PONDER_OP_MOE_ROUTE, {logits, bias}, {route.experts, route.weights}).params.moe_route = params;
+    return route;
+}
+
+OperandId ProgramBuilder::moe_ffn(OperandId x, const Route& route, const Experts& experts) {
+    const OperandId y = add_activation("experts' sum", width(x));
+    append(PONDER_OP_MOE_FFN, {x, route.experts, route.weights, experts.gate, experts.up, experts.down}, {y});
+    return y;
+}
+
+void ProgramBuilder::moe_prefetch(OperandId expert_numbers, const Experts& experts) {
+    append(PONDER_OP_MOE_PREFETCH, {expert_numbers, experts.gate, experts.up, experts.down}, {});
 }
 
 OperandId ProgramBuilder::swiglu(OperandId gate, OperandId up) {

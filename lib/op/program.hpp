@@ -38,7 +38,9 @@ class Program {
     std::span<ponder_operand> operands() { return operands_; }
     std::span<const ponder_operand> operands() const { return operands_; }
     std::span<const ponder_op> ops() const { return ops_; }
-    // Bytes of weights that one decode step reads: matrices whole, of an embedding table one row.
+    // Where a weight's matrices lie, to be bound to buffers; empty if they lie together.
+    std::span<ponder_slice> slices_of(const ponder_operand& operand);
+    // Bytes of weights that one decode step reads: matrices whole, of an embedding table one row, of experts those chosen.
     uint64_t decode_bytes() const;
 
   private:
@@ -49,6 +51,7 @@ class Program {
     std::vector<ponder_op> ops_;
     std::deque<std::string> names_;             // stable storage of operand names
     std::deque<std::vector<float>> constants_;  // stable storage of constant tables
+    std::deque<std::vector<ponder_slice>> slices_;
     ponder_program view_{};
 };
 
@@ -56,6 +59,11 @@ class ProgramBuilder {
   public:
     // The bytes must outlive the program. `dims`: stored dims, fastest first.
     OperandId add_weight(std::string name, int32_t type, std::span<const int64_t> dims, std::span<const std::byte> bytes);
+    OperandId add_weight(std::string name, int32_t type, std::span<const int64_t> dims, std::vector<ponder_slice> slices, uint64_t n_bytes);
+    // Gives a weight of type F8_E4M3 its factors.
+    void set_scales(OperandId weight, OperandId scales) { program_.operands_[static_cast<size_t>(weight)].scales = scales; }
+    // Its bytes are then reached through ponder_run.source.
+    void set_streamed(OperandId weight) { program_.operands_[static_cast<size_t>(weight)].is_streamed = 1; }
     OperandId add_constant(std::string name, std::vector<float> values);
     // [n_rows, width]
     OperandId add_activation(std::string name, int64_t width);
@@ -71,11 +79,23 @@ class ProgramBuilder {
     OperandId embed(OperandId table);
     OperandId rms_norm(OperandId x, OperandId weight, float epsilon, OperandId delta = kNoOperand);
     void rms_norm_heads(OperandId x, OperandId weight, float epsilon);  // in place, one group a head
+    void rms_norm_first(OperandId x, OperandId weight, float epsilon);  // in place, the first width(weight) elements
     OperandId matmul(OperandId x, OperandId weight, OperandId bias, const char* name);
     void rope(OperandId x, OperandId inverse_frequencies, const ponder_rope_params& params);
     void kv_write(OperandId k, OperandId v, const ponder_kv_params& params);
     OperandId attention(OperandId q, const ponder_attention_params& params);
+    // v_b: kNoOperand if k_b holds both maps.
+    OperandId mla_attention(OperandId q, OperandId k_b, OperandId v_b, const ponder_mla_attention_params& params);
     OperandId swiglu(OperandId gate, OperandId up);
+    struct Route {
+        OperandId experts, weights;  // [n_used]
+    };
+    Route moe_route(OperandId logits, OperandId bias, const ponder_moe_route_params& params);
+    struct Experts {
+        OperandId gate, up, down;  // up: kNoOperand if gate holds both
+    };
+    OperandId moe_ffn(OperandId x, const Route& route, const Experts& experts);
+    void moe_prefetch(OperandId expert_numbers, const Experts& experts);
     void add(OperandId x, OperandId delta);
     OperandId gather_rows(OperandId x);
     void logits(OperandId x, OperandId weight, OperandId bias);

@@ -8,13 +8,15 @@
 
 namespace ponder {
 
-Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& turns, MemoryBudget& budget, Program program) {
+Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& turns, MemoryBudget& budget, ExpertCache* experts,
+                                                   Program program, int64_t n_context) {
     if (auto supported = device.check_support(program.view()); !supported) return supported.error();
     std::unique_ptr<Executor> executor(new Executor(turns, budget, std::move(program)));
     const ponder_program& view = executor->program_.view();
-    const uint64_t scratch = device.backend().scratch_bytes(&view, kMaxRows, kMaxRows);
+    const uint64_t scratch = device.backend().scratch_bytes(&view, kMaxRows, kMaxRows, device.n_threads(), n_context);
     if (auto taken = budget.take(scratch, "scratch memory"); !taken) return taken.error();
     executor->scratch_bytes_ = scratch;
+    if (experts != nullptr) executor->experts_ = std::make_unique<ExpertSource>(executor->program_, *experts);
     auto plan = device.prepare(view, kMaxRows, kMaxRows);
     if (!plan) return plan.error();
     executor->plan_ = std::move(*plan);
@@ -97,7 +99,9 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
                          .n_arenas = static_cast<int32_t>(arenas_.size()),
                          .pages_per_arena = kv_pool_->pages_per_arena(),
                          .should_stop = [](void* user_data) -> int32_t { return static_cast<WorkControl*>(user_data)->should_stop(); },
-                         .user_data = &control};
+                         .user_data = &control,
+                         .source = experts_ ? experts_->view() : nullptr};
+    n_tokens_run_.fetch_add(static_cast<int64_t>(rows.size()), std::memory_order_relaxed);
     if (auto done = plan_.run(run); !done || is_direct) return done;
     for (size_t o = 0; o < output_rows_.size(); o++) {
         std::memcpy(destination(output_rows_[o]), logits_.data() + o * n_vocab, n_vocab * sizeof(float));

@@ -2,6 +2,7 @@
 // Executor: a model's Program compiled for a device and one cache type, and the only way to run it; all executors of a device take turns.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -9,6 +10,7 @@
 
 #include "device/device.hpp"
 #include "model/architecture.hpp"
+#include "runtime/expert_source.hpp"
 #include "runtime/kv_cache.hpp"
 #include "runtime/turns.hpp"
 
@@ -27,11 +29,15 @@ class Executor {
     // Rows of one run. More make prefill cheaper a token; scratch grows with them, and a run is the unit in which sessions take turns.
     static constexpr int32_t kMaxRows = 128;
 
-    // The program's weights must be bound to buffers of the device; all executors of a device share its turns.
-    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, Program program);
+    // The program's weights must be bound to buffers of the device; all executors of a device share its turns. experts: null if no weights
+    // are streamed. n_context: of the longest sequence that may come.
+    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, ExpertCache* experts,
+                                                    Program program, int64_t n_context);
     ~Executor();
 
     const std::shared_ptr<KvPool>& kv_pool() const { return kv_pool_; }
+
+    int64_t n_tokens_run() const { return n_tokens_run_.load(std::memory_order_relaxed); }
 
     // Appends all items' tokens, all or nothing. Errors: CANCELLED, BUSY, MEMORY_CAP, OUT_OF_MEMORY, DEVICE, DEVICE_LOST. Any thread.
     Result<void> evaluate(std::span<const EvaluateItem> items, WorkControl& control);
@@ -52,7 +58,9 @@ class Executor {
     MemoryBudget& budget_;
     Program program_;
     uint64_t scratch_bytes_ = 0;
+    std::unique_ptr<ExpertSource> experts_;  // null without streamed weights
     CompiledPlan plan_;
+    std::atomic<int64_t> n_tokens_run_{0};
     std::shared_ptr<KvPool> kv_pool_;
 
     // Buffers of the run under way.

@@ -2,10 +2,12 @@
 // Opens models: file, text, graph, device, in an order that checks everything before anything is computed.
 #include "runtime/model.hpp"
 
-#include <iterator>
+#include <algorithm>
 #include <utility>
 
+#include "base/host_memory.hpp"
 #include "base/log.hpp"
+#include "runtime/expert_source.hpp"
 #include "runtime/model_source.hpp"
 
 namespace ponder {
@@ -14,6 +16,13 @@ namespace {
 
 // DeepSeek's recommendation for R1; a model without a chat template is continued greedily, which repeats exactly.
 constexpr float kDefaultTemperature = 0.6f, kDefaultTopP = 0.95f;
+
+// Share of opening's progress that is done when the weights are read.
+constexpr double kShareBeforeWeights = 0.4;
+// Read between two looks at whether opening was cancelled.
+constexpr size_t kReadBytes = 32u << 20;
+// The process itself: code, libraries, small tables. Counted where memory is so tight that experts are streamed.
+constexpr uint64_t kProcessBytes = 48u << 20;
 
 // A value of the file if it is there and sane; files may hold anything.
 float sampling_value(const Metadata& metadata, const char* key, float low, float high, float fallback) {
@@ -62,65 +71,100 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->file_ = std::move(*file);
     if (stop_at(0.2)) return cancelled;
 
-    auto graph = build_graph(model->file_, {});
+    auto graph = model->build(PONDER_TYPE_F32);
     if (!graph) return with_context(graph.error(), path);
     model->hyper_parameters_ = graph->hyper_parameters;
-    if (stop_at(0.4)) return cancelled;
+    if (stop_at(0.3)) return cancelled;
 
     auto text = read_text_side(model->file_, model->hyper_parameters_);
     if (!text) return with_context(text.error(), path);
     model->text_ = std::move(*text);
     model->sampling_defaults_ = read_sampling_defaults(model->file_.metadata, model->text_->has_template());
-    if (stop_at(0.8)) return cancelled;
+    if (stop_at(kShareBeforeWeights)) return cancelled;
 
     const auto slot = choose_device(options.device);
     if (!slot) return slot.error();
     auto device = Device::open(*slot, options.n_threads);
     if (!device) return device.error();
     model->device_ = std::move(*device);
-    if (auto placed = model->place_weights(); !placed) return with_context(placed.error(), path);
-    // Compiled now, so that what the device refuses is known before anybody waits for a token.
-    if (auto executor = model->executor(PONDER_TYPE_F32); !executor) return with_context(executor.error(), path);
+    if (auto placed = model->place_weights(*graph, control); !placed) return with_context(placed.error(), path);
     model->describe(graph->program);
+    // Compiled now, so that what the device refuses is known before anybody waits for a token.
+    auto executor = model->make_executor(std::move(graph->program));
+    if (!executor) return with_context(executor.error(), path);
+    model->executors_[PONDER_TYPE_F32] = std::move(*executor);
     if (stop_at(1.0)) return cancelled;
     return model;
 }
 
-Result<void> Model::place_weights() {
-    for (const MappedFile& mapped : file_.files) {
-        const auto bytes = mapped.bytes();
-        if (auto taken = budget_.take(bytes.size(), "the model's weights"); !taken) return taken.error();
-        auto buffer = device_->place(bytes.data(), bytes.size());
-        if (!buffer) return buffer.error();
-        file_buffers_.push_back(std::move(*buffer));
+// Decides whether experts are streamed; `graph` is rebuilt if they are.
+Result<void> Model::place_weights(ModelGraph& graph, WorkControl& control) {
+    const uint64_t allowed = memory_allowed(memory_cap_);
+    const auto measure = [&] {
+        return measure_needs(graph.program, device_->slot(), *text_, device_->n_threads(), hyper_parameters_.context_length);
+    };
+    MemoryNeeds needs = measure();
+    const bool fits = needs.total() <= allowed;
+    if (!fits) {
+        auto streaming = build_graph(file_, {.is_streaming = true});
+        if (!streaming) return streaming.error();
+        is_streaming_ = ExpertSource::largest_expert(streaming->program) > 0;
+        if (is_streaming_) graph = std::move(*streaming);
+        if (is_streaming_) needs = measure();
+    }
+    if (auto taken = budget_.take(needs.weights, "the model's weights"); !taken) return taken;
+    if (auto placed = placement_.place_files(*device_, file_); !placed) return placed;
+    if (is_streaming_) {
+        if (auto made = make_expert_cache(graph.program, needs); !made) return made;
+    }
+    // Weights that do not fit are left to the system, which then reads them page by page.
+    return fits || is_streaming_ ? read_weights(graph.program, control) : Result<void>();
+}
+
+Result<void> Model::make_expert_cache(const Program& program, const MemoryNeeds& needs) {
+    const uint64_t allowed = memory_allowed(memory_cap_), least = ExpertSource::largest_expert(program);
+    const uint64_t others =
+        needs.total() + kProcessBytes +
+        kv_cache_bytes(program.view(), std::min<int64_t>(hyper_parameters_.context_length, kStreamingReserveTokens));
+    if (others + least > allowed) {
+        return make_error(PONDER_STATUS_MEMORY_CAP,
+                          "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
+                          static_cast<unsigned long long>(others), static_cast<unsigned long long>(least),
+                          static_cast<unsigned long long>(allowed));
+    }
+    const uint64_t capacity = allowed - others;
+    if (auto taken = budget_.take(capacity, "experts that are read when needed"); !taken) return taken;
+    auto cache = ExpertCache::create(file_.files, capacity);
+    if (!cache) return cache.error();
+    experts_ = std::move(*cache);
+    log_message(PONDER_LOG_INFO, "%s: larger than the memory; experts are read when they are needed and %llu bytes of them are kept",
+                path_.c_str(), static_cast<unsigned long long>(capacity));
+    return {};
+}
+
+// Brings in what a first token would otherwise wait for page by page.
+Result<void> Model::read_weights(const Program& program, WorkControl& control) const {
+    if (device_->backend().buffer_import == nullptr) return {};
+    const auto weights = resident_weights(program);
+    uint64_t total = 0, done = 0;
+    for (const auto& bytes : weights) total += bytes.size();
+    for (auto bytes : weights) {
+        while (!bytes.empty()) {
+            const auto part = bytes.first(std::min(bytes.size(), kReadBytes));
+            touch_pages(part);
+            bytes = bytes.subspan(part.size());
+            done += part.size();
+            control.set_fraction(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * static_cast<double>(done) / static_cast<double>(total));
+            control.report(false);
+            if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "opening was cancelled");
+        }
     }
     return {};
 }
 
-Result<std::unique_ptr<Executor>> Model::build_executor(int32_t kv_type) {
-    std::vector<Buffer> constants;
-    auto graph = build_graph(file_, {.kv_type = kv_type});
-    if (!graph) return graph.error();
-    for (ponder_operand& operand : graph->program.operands()) {
-        if (operand.role != PONDER_OPERAND_WEIGHT) continue;
-        const auto* data = static_cast<const std::byte*>(operand.host_data);
-        for (size_t i = 0; i < file_.files.size(); i++) {
-            const auto bytes = file_.files[i].bytes();
-            if (data < bytes.data() || data >= bytes.data() + bytes.size()) continue;
-            operand.buffer = file_buffers_[i].get();
-            operand.offset = static_cast<uint64_t>(data - bytes.data());
-        }
-        if (operand.buffer != nullptr) continue;
-        auto buffer = device_->place(operand.host_data, operand.n_bytes);
-        if (!buffer) return buffer.error();
-        constants.push_back(std::move(*buffer));
-        operand.buffer = constants.back().get();
-    }
-    auto executor = Executor::create(*device_, turns_, budget_, std::move(graph->program));
-    if (!executor) return executor;
-    constant_buffers_.reserve(constant_buffers_.size() + constants.size());
-    std::move(constants.begin(), constants.end(), std::back_inserter(constant_buffers_));
-    return executor;
+Result<std::unique_ptr<Executor>> Model::make_executor(Program program) {
+    if (auto bound = placement_.bind(*device_, program); !bound) return bound.error();
+    return Executor::create(*device_, turns_, budget_, experts_.get(), std::move(program), hyper_parameters_.context_length);
 }
 
 Executor* Model::find_executor(int32_t kv_type) {
@@ -135,10 +179,19 @@ Result<Executor*> Model::executor(int32_t kv_type) {
     if (auto turn = turns_.begin(control); !turn) return turn.error();
     const TurnEnd turn_end(turns_);
     if (Executor* made = find_executor(kv_type)) return made;  // by another thread, meanwhile
-    auto executor = build_executor(kv_type);
+    auto graph = build(kv_type);
+    if (!graph) return graph.error();
+    auto executor = make_executor(std::move(graph->program));
     if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);
     return (executors_[kv_type] = std::move(*executor)).get();
+}
+
+int64_t Model::n_tokens_run() {
+    const std::lock_guard lock(executors_mutex_);
+    int64_t total = 0;
+    for (const auto& [kv_type, executor] : executors_) total += executor->n_tokens_run();
+    return total;
 }
 
 void Model::describe(const Program& program) {

@@ -13,9 +13,12 @@
 #include "format/model_file.hpp"
 #include "model/architecture.hpp"
 #include "runtime/executor.hpp"
+#include "runtime/expert_cache.hpp"
 #include "runtime/memory_budget.hpp"
+#include "runtime/memory_needs.hpp"
 #include "runtime/sampler.hpp"
 #include "runtime/text_side.hpp"
+#include "runtime/weight_placement.hpp"
 
 namespace ponder {
 
@@ -47,11 +50,20 @@ class Model {
     // first use inside a callback of the model's work).
     Result<Executor*> executor(int32_t kv_type);
 
+    // Of weights that are read when they are needed; `is_streaming` says whether any are.
+    bool is_streaming() const { return experts_ != nullptr; }
+    ExpertCacheStatistics expert_statistics() const { return experts_ ? experts_->statistics() : ExpertCacheStatistics{}; }
+    // Tokens that all executors have run.
+    int64_t n_tokens_run();
+
   private:
-    explicit Model(uint64_t memory_cap) : budget_(memory_cap) {}
-    Result<void> place_weights();
+    explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
+    Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming_}); }
+    Result<void> place_weights(ModelGraph& graph, WorkControl& control);
+    Result<void> make_expert_cache(const Program& program, const MemoryNeeds& needs);
+    Result<void> read_weights(const Program& program, WorkControl& control) const;
     Executor* find_executor(int32_t kv_type);
-    Result<std::unique_ptr<Executor>> build_executor(int32_t kv_type);
+    Result<std::unique_ptr<Executor>> make_executor(Program program);
     void describe(const Program& program);
 
     ModelFile file_;
@@ -59,11 +71,13 @@ class Model {
     std::shared_ptr<const TextSide> text_;
     HyperParameters hyper_parameters_;
     SamplerParams sampling_defaults_;
+    uint64_t memory_cap_;
     MemoryBudget budget_;
     std::unique_ptr<Device> device_;
-    Turns turns_;                           // on device_
-    std::vector<Buffer> file_buffers_;      // one a mapped file
-    std::vector<Buffer> constant_buffers_;  // tables of the programs
+    Turns turns_;  // on device_
+    WeightPlacement placement_;
+    bool is_streaming_ = false;
+    std::unique_ptr<ExpertCache> experts_;
     ponder_model_info info_{};
     std::mutex executors_mutex_;
     std::map<int32_t, std::unique_ptr<Executor>> executors_;  // by cache type; their programs point into file_

@@ -4,18 +4,12 @@
 
 #include <algorithm>
 
+#include "runtime/memory_needs.hpp"
 #include "runtime/model_source.hpp"
 
 namespace ponder {
 
 namespace {
-
-// Cache bytes of one session with n_tokens: whole pages in whole arenas, as KvPool takes them.
-uint64_t cache_bytes(const ponder_program& program, int64_t n_tokens) {
-    const uint64_t pages_per_arena = KvPool::pages_in_arena(program.kv_page_bytes);
-    const uint64_t n_pages = static_cast<uint64_t>((n_tokens + program.kv_page_tokens - 1) / program.kv_page_tokens);
-    return (n_pages + pages_per_arena - 1) / pages_per_arena * pages_per_arena * program.kv_page_bytes;
-}
 
 // The largest context whose cache fits `room`, in whole arenas.
 int64_t context_within(const ponder_program& program, uint64_t room, int64_t most) {
@@ -48,15 +42,14 @@ Result<Plan> make_plan(const std::string& path, const ModelOptions& options, con
     Plan plan;
     plan.device = *slot;
     plan.device_name = device.name != nullptr ? device.name : "";
-    plan.weight_bytes = file->file_bytes();
+    const MemoryNeeds needs = measure_needs(graph->program, *slot, **text, options.n_threads, *context);
+    plan.weight_bytes = needs.weights;
     plan.context = *context;
-    plan.kv_bytes = cache_bytes(program, plan.context);
+    plan.kv_bytes = kv_cache_bytes(program, plan.context);
     plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);
-    plan.scratch_bytes = slot->backend->scratch_bytes(&program, Executor::kMaxRows, Executor::kMaxRows);
+    plan.scratch_bytes = needs.scratch;
+    plan.host_bytes = needs.host;
     plan.decode_bytes = graph->program.decode_bytes();
-    // A generation's logits and its sampler's scores and marks: three numbers a vocabulary entry.
-    plan.host_bytes = 3 * sizeof(float) * static_cast<uint64_t>(h.n_vocab);
-    if (const Tokenizer* tokenizer = (*text)->tokenizer()) plan.host_bytes += tokenizer->memory_bytes();
 
     const uint64_t fixed = plan.total_bytes() - plan.kv_bytes;
     plan.fits = options.memory_cap == 0 || plan.total_bytes() <= options.memory_cap;

@@ -12,6 +12,37 @@ namespace ponder_test {
 
 using namespace ponder;
 
+std::vector<double> product(const std::vector<double>& x, const Rows& weight) {
+    std::vector<double> y;
+    for (const auto& row : weight) {
+        double sum = 0.0;
+        for (size_t i = 0; i < row.size(); i++) sum += row[i] * x[i];
+        y.push_back(sum);
+    }
+    return y;
+}
+
+std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim,
+                           int64_t v_dim, double scale) {
+    std::vector<double> weights, result(static_cast<size_t>(v_dim), 0.0);
+    std::vector<size_t> visible;
+    for (size_t t = 0; t < k.size(); t++) {
+        if (batch.sequences[t] != batch.sequences[row] || batch.positions[t] > batch.positions[row]) continue;
+        double dot = 0.0;
+        for (int64_t i = 0; i < k_dim; i++) dot += q[i] * k[t][static_cast<size_t>(kv_head * k_dim + i)];
+        visible.push_back(t);
+        weights.push_back(scale * dot);
+    }
+    const double top = *std::max_element(weights.begin(), weights.end());
+    double sum = 0.0;
+    for (double& w : weights) sum += w = std::exp(w - top);
+    for (size_t n = 0; n < visible.size(); n++) {
+        for (int64_t i = 0; i < v_dim; i++)
+            result[static_cast<size_t>(i)] += weights[n] / sum * v[visible[n]][static_cast<size_t>(kv_head * v_dim + i)];
+    }
+    return result;
+}
+
 namespace {
 
 // float32 sums in another order: relative errors near 1e-7, so squared near 1e-14; a thousand times that leaves room for blocked sums.
@@ -31,16 +62,6 @@ Rows decode_rows(const QuantType& type, const std::vector<std::byte>& bytes, int
         rows.emplace_back(row.begin(), row.end());
     }
     return rows;
-}
-
-std::vector<double> product(const std::vector<double>& x, const Rows& weight) {
-    std::vector<double> y;
-    for (const auto& row : weight) {
-        double sum = 0.0;
-        for (size_t i = 0; i < row.size(); i++) sum += row[i] * x[i];
-        y.push_back(sum);
-    }
-    return y;
 }
 
 double power_of_terms(const std::vector<double>& x, const Rows& weight) {
@@ -64,7 +85,7 @@ std::vector<double> normalised(const std::vector<double>& x, const std::vector<d
 }
 
 OpCase embed_case(const QuantType& type) {
-    return {std::string("embed ") + type.name, 0.0, PONDER_TYPE_F32, [&type](CaseMaker& maker, Rows& expected) {
+    return {std::string("embed ") + type.name, type.id == kF8E4M3 ? kFloatLimit : 0.0, PONDER_TYPE_F32, [&type](CaseMaker& maker, Rows& expected) {
                 Rows table;
                 const OperandId weight = maker.matrix(type.id, 2 * type.block_len, 64, table);
                 for (const int32_t token : maker.batch.tokens) expected.push_back(table[static_cast<size_t>(token)]);
@@ -110,9 +131,26 @@ OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
             }};
 }
 
-OpCase rope_case(int n_heads, int head_dim, int n_rot, ponder_rope_style style) {
+OpCase rms_norm_first_case(int64_t width, int64_t n_first) {
+    return {"rms_norm first " + std::to_string(n_first) + " of " + std::to_string(width), kFloatLimit, PONDER_TYPE_F32,
+            [=](CaseMaker& maker, Rows& expected) {
+                Rows x;
+                std::vector<double> weight;
+                const OperandId src = maker.input(width, x);
+                const OperandId w = maker.vector(n_first, weight, 1.0f);
+                for (const auto& row : x) {
+                    expected.push_back(row);
+                    const auto first = normalised({row.begin(), row.begin() + n_first}, weight, 1e-6);
+                    std::copy(first.begin(), first.end(), expected.back().begin());
+                }
+                maker.program.rms_norm_first(src, w, 1e-6f);
+                return src;
+            }};
+}
+
+OpCase rope_case(int n_heads, int head_dim, int n_rot, int n_before, ponder_rope_style style) {
     return {std::string("rope ") + (style == PONDER_ROPE_ADJACENT ? "adjacent " : "halves ") + std::to_string(head_dim) + "/" +
-                std::to_string(n_rot),
+                std::to_string(n_rot) + " from " + std::to_string(n_before),
             kFunctionLimit, PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
                 constexpr float kMagnitude = 1.25f;
                 Rows x;
@@ -123,7 +161,7 @@ OpCase rope_case(int n_heads, int head_dim, int n_rot, ponder_rope_style style) 
                     std::vector<double> y = x[r];
                     for (int pair = 0; pair < n_heads * n_rot / 2; pair++) {
                         const int head = pair / (n_rot / 2), i = pair % (n_rot / 2);
-                        const auto a = static_cast<size_t>(head * head_dim + (style == PONDER_ROPE_ADJACENT ? 2 * i : i));
+                        const auto a = static_cast<size_t>(head * head_dim + n_before + (style == PONDER_ROPE_ADJACENT ? 2 * i : i));
                         const size_t b = a + (style == PONDER_ROPE_ADJACENT ? 1 : static_cast<size_t>(n_rot / 2));
                         const double angle = frequencies[static_cast<size_t>(i)] * maker.batch.positions[r];
                         y[a] = kMagnitude * (x[r][a] * std::cos(angle) - x[r][b] * std::sin(angle));
@@ -131,7 +169,7 @@ OpCase rope_case(int n_heads, int head_dim, int n_rot, ponder_rope_style style) 
                     }
                     expected.push_back(y);
                 }
-                maker.program.rope(src, table, {n_heads, head_dim, n_rot, style, kMagnitude});
+                maker.program.rope(src, table, {n_heads, head_dim, n_rot, style, kMagnitude, n_before});
                 return src;
             }};
 }
@@ -160,28 +198,6 @@ OpCase add_case(int64_t width) {
                 maker.program.add(a, b);
                 return a;
             }};
-}
-
-// softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself.
-std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim,
-                           int64_t v_dim, double scale) {
-    std::vector<double> weights, result(static_cast<size_t>(v_dim), 0.0);
-    std::vector<size_t> visible;
-    for (size_t t = 0; t < k.size(); t++) {
-        if (batch.sequences[t] != batch.sequences[row] || batch.positions[t] > batch.positions[row]) continue;
-        double dot = 0.0;
-        for (int64_t i = 0; i < k_dim; i++) dot += q[i] * k[t][static_cast<size_t>(kv_head * k_dim + i)];
-        visible.push_back(t);
-        weights.push_back(scale * dot);
-    }
-    const double top = *std::max_element(weights.begin(), weights.end());
-    double sum = 0.0;
-    for (double& w : weights) sum += w = std::exp(w - top);
-    for (size_t n = 0; n < visible.size(); n++) {
-        for (int64_t i = 0; i < v_dim; i++)
-            result[static_cast<size_t>(i)] += weights[n] / sum * v[visible[n]][static_cast<size_t>(kv_head * v_dim + i)];
-    }
-    return result;
 }
 
 OpCase attention_case(int n_heads, int n_kv_heads, int k_dim, int v_dim, int32_t kv_type, double limit) {
@@ -215,9 +231,7 @@ OperandId CaseMaker::input(int64_t width, Rows& values) {
     return program.embed(weight);
 }
 
-OperandId CaseMaker::matrix(int32_t type_id, int64_t n_in, int64_t n_out, Rows& values) {
-    const QuantType& type = *find_quant_type(type_id);
-    const size_t n_blocks = static_cast<size_t>(n_in * n_out / type.block_len);
+std::vector<std::byte>& CaseMaker::make_blocks(const QuantType& type, size_t n_blocks) {
     bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
     std::vector<std::byte>& bytes = *bytes_.back();
     std::normal_distribution<float> normal;
@@ -240,9 +254,37 @@ OperandId CaseMaker::matrix(int32_t type_id, int64_t n_in, int64_t n_out, Rows& 
             if (std::all_of(block.begin(), block.end(), is_moderate)) break;
         }
     }
-    values = decode_rows(type, bytes, n_in, n_out);
-    const int64_t dims[] = {n_in, n_out};
-    return program.add_weight("matrix", type_id, dims, bytes);
+    return bytes;
+}
+
+OperandId CaseMaker::matrices(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n, bool is_sliced, Rows& values) {
+    const QuantType& type = *find_quant_type(type_id);
+    const auto add = [&](const char* name, int32_t id, std::span<const int64_t> dims, const std::vector<std::byte>& bytes) {
+        if (!is_sliced) return program.add_weight(name, id, dims, bytes);
+        std::vector<ponder_slice> slices;
+        for (int64_t i = 0; i < n; i++) {
+            const size_t size = bytes.size() / static_cast<size_t>(n);
+            bytes_.push_back(std::make_unique<std::vector<std::byte>>(bytes.begin() + static_cast<ptrdiff_t>(size) * i,
+                                                                      bytes.begin() + static_cast<ptrdiff_t>(size) * (i + 1)));
+            slices.push_back({nullptr, 0, bytes_.back()->data()});
+        }
+        return program.add_weight(name, id, dims, std::move(slices), bytes.size());
+    };
+    const std::vector<std::byte>& bytes = make_blocks(type, static_cast<size_t>(n_in * n_out * n / type.block_len));
+    const int64_t dims[] = {n_in, n_out, n};
+    const OperandId weight = add("matrix", type_id, dims, bytes);
+    values = decode_rows(type, bytes, n_in, n_out * n);
+    if (type_id != kF8E4M3) return weight;
+    const int64_t factor_dims[] = {f8_blocks(n_in), f8_blocks(n_out), n};
+    const QuantType& f32 = *find_quant_type(PONDER_TYPE_F32);
+    const std::vector<std::byte>& factors = make_blocks(f32, static_cast<size_t>(factor_dims[0] * factor_dims[1] * n));
+    program.set_scales(weight, add("factors", PONDER_TYPE_F32, factor_dims, factors));
+    const Rows factor_rows = decode_rows(f32, factors, factor_dims[0], factor_dims[1] * n);
+    for (int64_t r = 0; r < n_out * n; r++) {
+        const auto& row = factor_rows[static_cast<size_t>(r / n_out * factor_dims[1] + r % n_out / kF8ScaleBlock)];
+        for (int64_t i = 0; i < n_in; i++) values[static_cast<size_t>(r)][static_cast<size_t>(i)] *= row[static_cast<size_t>(i / kF8ScaleBlock)];
+    }
+    return weight;
 }
 
 OperandId CaseMaker::vector(int64_t length, std::vector<double>& values, float offset) {
@@ -274,12 +316,15 @@ std::vector<OpCase> op_cases() {
         cases.push_back(matmul_case(type, 3, 1, false));
     }
     cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_F32), 257, 65, false));
+    cases.push_back(matmul_case(*find_quant_type(kF8E4M3), 300, 129, true));
     for (const auto& [width, group] : {std::pair{1, 1}, {33, 33}, {256, 256}, {96, 32}})
         cases.push_back(rms_norm_case(width, group, false));
     cases.push_back(rms_norm_case(65, 65, true));
+    cases.push_back(rms_norm_first_case(48, 33));
     for (const auto style : {PONDER_ROPE_ADJACENT, PONDER_ROPE_HALVES}) {
-        cases.push_back(rope_case(3, 16, 16, style));
-        cases.push_back(rope_case(1, 10, 6, style));
+        cases.push_back(rope_case(3, 16, 16, 0, style));
+        cases.push_back(rope_case(1, 10, 6, 0, style));
+        cases.push_back(rope_case(3, 11, 4, 7, style));
     }
     for (const int64_t width : {1, 33, 256}) {
         cases.push_back(swiglu_case(width));
@@ -290,6 +335,7 @@ std::vector<OpCase> op_cases() {
     cases.push_back(attention_case(6, 1, 33, 17, PONDER_TYPE_F32, kFunctionLimit));
     cases.push_back(attention_case(4, 2, 32, 64, PONDER_TYPE_F16, kCacheF16Limit));
     cases.push_back(attention_case(4, 2, 16, 48, PONDER_TYPE_Q8_0, kCacheQ8Limit));
+    for (OpCase& c : deepseek_op_cases()) cases.push_back(std::move(c));
     return cases;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "op/program.hpp"
+#include "quant/quant.hpp"
 
 namespace ponder_test {
 
@@ -29,7 +30,9 @@ class CaseMaker {
     // An activation [n_rows, width] of known values, made by an embed from a table of its own.
     ponder::OperandId input(int64_t width, Rows& values);
     // A matrix [n_out, n_in] of a stored type; `values` are its rows, decoded.
-    ponder::OperandId matrix(int32_t type, int64_t n_in, int64_t n_out, Rows& values);
+    ponder::OperandId matrix(int32_t type, int64_t n_in, int64_t n_out, Rows& values) { return matrices(type, n_in, n_out, 1, false, values); }
+    // n matrices [n_out, n_in] in one weight, together or each in a place of its own; `values` are all their rows, decoded.
+    ponder::OperandId matrices(int32_t type, int64_t n_in, int64_t n_out, int64_t n, bool is_sliced, Rows& values);
     ponder::OperandId vector(int64_t length, std::vector<double>& values, float offset = 0.0f);
 
     ponder::ProgramBuilder& program;
@@ -38,6 +41,8 @@ class CaseMaker {
     double power = 0.0;
 
   private:
+    std::vector<std::byte>& make_blocks(const ponder::QuantType& type, size_t n_blocks);
+
     std::mt19937 random_;
     std::vector<std::unique_ptr<std::vector<std::byte>>> bytes_;
 };
@@ -50,7 +55,15 @@ struct OpCase {
     std::function<ponder::OperandId(CaseMaker& maker, Rows& expected)> build;
 };
 
+// softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself; k and v [n_rows] hold several heads.
+std::vector<double> attend(const Batch& batch, size_t row, const double* q, const Rows& k, const Rows& v, int64_t kv_head, int64_t k_dim,
+                           int64_t v_dim, double scale);
+// [weight rows] = the weight's rows times x.
+std::vector<double> product(const std::vector<double>& x, const Rows& weight);
+
 Batch make_batch(int n_rows);
 std::vector<OpCase> op_cases();
+// Latent attention, routing and experts.
+std::vector<OpCase> deepseek_op_cases();
 
 }  // namespace ponder_test

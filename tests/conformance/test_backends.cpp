@@ -9,6 +9,7 @@
 #include "device/device.hpp"
 #include "op_cases.hpp"
 #include "runtime/kv_cache.hpp"
+#include "runtime/weight_placement.hpp"
 
 using namespace ponder;
 using namespace ponder_test;
@@ -50,14 +51,8 @@ Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const
     auto program = std::move(builder).finish();
     if (!program) return program.error();
 
-    std::vector<Buffer> buffers;
-    for (ponder_operand& operand : program->operands()) {
-        if (operand.role != PONDER_OPERAND_WEIGHT) continue;
-        auto buffer = device.place(operand.host_data, operand.n_bytes);
-        if (!buffer) return buffer.error();
-        buffers.push_back(std::move(*buffer));
-        operand.buffer = buffers.back().get();
-    }
+    WeightPlacement placement;
+    if (auto bound = placement.bind(device, *program); !bound) return bound.error();
     if (auto supported = device.check_support(program->view()); !supported) return supported.error();
     const auto n_rows = static_cast<int32_t>(batch.tokens.size());
     auto plan = device.prepare(program->view(), n_rows, n_rows);

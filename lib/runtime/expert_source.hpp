@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connects a program's streamed weights to the cache that reads them.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+
+#include "op/program.hpp"
+#include "runtime/expert_cache.hpp"
+
+namespace ponder {
+
+// Of one program; used by one run at a time. Program and cache must outlive it.
+class ExpertSource {
+  public:
+    ExpertSource(const Program& program, ExpertCache& cache);
+    ExpertSource(const ExpertSource&) = delete;
+    ExpertSource& operator=(const ExpertSource&) = delete;
+
+    const ponder_slice_source* view() const { return &view_; }
+
+    // Bytes of the largest gate, up and down matrices of one layer together: what a run holds at once. 0 without streamed weights.
+    static uint64_t largest_expert(const Program& program);
+
+  private:
+    ExpertCache::Matrix matrix(int32_t operand, int32_t slice) const;
+    void prefetch(int32_t operand, std::span<const int32_t> slices, bool is_guess);
+
+    const Program& program_;
+    ExpertCache& cache_;
+    ponder_slice_source view_{};
+    std::set<int32_t> guessed_operands_;  // of the layer that was guessed last
+};
+
+}  // namespace ponder
