@@ -456,7 +456,8 @@ typedef struct ponder_synth_params {
 #define PONDER_SYNTH_PARAMS_INIT { sizeof(ponder_synth_params), 0, NULL, 0, NULL, 0, 0, NULL, NULL }
 
 /* Writes a model of a real model's shape with random weights, for tests and measurements: "r1-distill-qwen-1.5b", "-7b", "-14b", "-32b",
- * "r1-distill-llama-8b", "-70b", "r1-0528-qwen3-8b". The file appears under its name only when it is whole.
+ * "r1-distill-llama-8b", "-70b", "r1-0528-qwen3-8b", "deepseek-r1", "deepseek-v2-lite". With other numbers of layers or experts than the
+ * shape's, what depends on them is scaled: leading dense layers, used experts, groups of experts. The file appears under its name only when it is whole.
  * Errors: NOT_FOUND (shape), UNSUPPORTED (type, shape), INVALID_ARGUMENT, LIMIT, FORMAT (tokenizer), IO (also a path that names something other than
  * a regular file), CANCELLED, OUT_OF_MEMORY. */
 PONDER_API ponder_status ponder_file_synthesize(const char *shape, const char *path, const ponder_synth_params *params, ponder_error *err);
