@@ -6,6 +6,7 @@
 #include <string>
 
 #include "model/expert_groups.hpp"
+#include "model/file_remarks.hpp"
 
 using namespace ponder;
 
@@ -92,4 +93,28 @@ TEST_CASE("expert_groups: what is refused") {
     check_refused(text, 256, 8, "expert_group_count");
     // Assumed groups are checked as well.
     check_refused(make_file({}, {}, 2), 256, 129, "the used groups hold too few experts");
+}
+
+TEST_CASE("file_remarks: on assumed groups only, whatever the file says") {
+    const auto n_remarks = [](const ModelFile& file) { return file_remarks(file).size(); };
+    CHECK(n_remarks(ModelFile()) == 0);
+    ModelFile file = make_file({}, {}, 2);
+    file.metadata.set("general.architecture", Value::from_string("deepseek2"));
+    CHECK(n_remarks(file) == 0);
+    file.metadata.set("deepseek2.expert_count", Value::from_u32(256));
+    CHECK(n_remarks(file) == 1);
+    file.metadata.set("deepseek2.expert_used_count", Value::from_u32(8));
+    REQUIRE(n_remarks(file) == 1);
+    CHECK(file_remarks(file)[0].find("8 groups, of which 4 are kept") != std::string::npos);
+    // What is wrong is said when the model is opened.
+    file.metadata.set("deepseek2.expert_used_count", Value::from_string("eight"));
+    CHECK(n_remarks(file) == 0);
+    file.metadata.set("deepseek2.expert_used_count", Value::from_u64(UINT64_MAX));
+    CHECK(n_remarks(file) == 0);
+    file.metadata.set("deepseek2.expert_used_count", Value::from_u32(8));
+    file.metadata.set("deepseek2.expert_count", Value::from_i64(INT64_MIN));
+    CHECK(n_remarks(file) == 0);
+    file.metadata.set("deepseek2.expert_count", Value::from_u32(256));
+    file.metadata.set("general.architecture", Value::from_u32(3));
+    CHECK(n_remarks(file) == 0);
 }
