@@ -171,7 +171,7 @@ TEST_CASE("synth: stored types of tiny models, and their errors") {
         }
         CHECK(error / power < (type == std::string("Q4_0") ? 1e-2 : 1e-4));
     }
-    // Rows of 64 and 128 are not whole super-blocks.
+    // Rows of 64 are no super-blocks.
     const TempFolder folder;
     const ModelFile file = open(make(folder, "tiny-llama", {.type = "Q4_K_M"}));
     CHECK(type_name(file, "blk.0.attn_q.weight") == "Q5_0");
