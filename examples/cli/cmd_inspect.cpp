@@ -7,6 +7,7 @@
 #include "failure.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
+#include "model_summary.hpp"
 
 namespace ponder::tool {
 namespace {
@@ -66,6 +67,7 @@ class InspectCommand : public Command {
         check(ponder_file_open(options_.path.c_str(), &opened, &error), error);
         file_.reset(opened);
         check(ponder_file_describe(opened, &info_, &error), error);
+        summary_ = ModelSummary(info_.architecture);
         if (shows_template_) {
             print_template();
             return;
@@ -75,7 +77,10 @@ class InspectCommand : public Command {
             TypeTotal& total = types_[tensor.type];
             ++total.n_tensors;
             total.n_bytes += tensor.n_bytes;
+            summary_.add_tensor(tensor.name);
         }
+        read_summary_keys();
+        read_remarks();
         read_text_side();
         options_.is_json ? print_json() : print_table();
     }
@@ -101,6 +106,22 @@ class InspectCommand : public Command {
         ponder_error error;
         check(ponder_file_describe_tensor(file_.get(), i, &tensor, &error), error);
         return tensor;
+    }
+
+    void read_summary_keys() {
+        for (int64_t i = 0; i < info_.n_keys; ++i) {
+            const Metadata entry = metadata(i, kShownElements);
+            if (summary_.wants_key(entry.key)) summary_.add_key(entry.key, to_json(entry));
+        }
+    }
+
+    void read_remarks() {
+        for (int64_t i = 0; i < info_.n_remarks; ++i) {
+            ponder_error error;
+            const char* remark = nullptr;
+            check(ponder_file_remark(file_.get(), i, &remark, &error), error);
+            remarks_.emplace_back(remark);
+        }
     }
 
     // A tokenizer that the library cannot use is something to report here, not a failure.
@@ -139,7 +160,11 @@ class InspectCommand : public Command {
         Json document{{"architecture", info_.architecture}, {"n_files", info_.n_files},           {"file_bytes", info_.file_bytes},
                       {"tensor_bytes", info_.tensor_bytes}, {"n_parameters", info_.n_parameters}, {"n_keys", info_.n_keys},
                       {"n_tensors", info_.n_tensors},       {"metadata", std::move(values)},      {"types", std::move(types)},
-                      {"tokenizer", tokenizer_json()}};
+                      {"tokenizer", tokenizer_json()},
+                      {"latent_attention", summary_.latent_attention()},
+                      {"experts", summary_.experts()},
+                      {"prediction_layers", summary_.prediction_layers()},
+                      {"remarks", remarks_}};
         if (shows_tensors_) {
             Json tensors = Json::array();
             for (int64_t i = 0; i < info_.n_tensors; ++i) tensors.push_back(to_json(describe_tensor(i)));
@@ -172,6 +197,8 @@ class InspectCommand : public Command {
                       text_info_.bos_token, text_info_.adds_bos ? " (added)" : "", text_info_.eos_token, text_info_.think_token,
                       text_info_.end_think_token, text_info_.has_template ? "yes, see --template" : "none");
         }
+        for (const auto& [subject, text] : summary_.lines()) print_out("%-13s %s\n", subject.c_str(), one_line(text).c_str());
+        for (const std::string& remark : remarks_) print_out("remark        %s\n", one_line(remark).c_str());
         print_out("\nmetadata (%lld keys)\n", static_cast<long long>(info_.n_keys));
         for (int64_t i = 0; i < info_.n_keys; ++i) {
             const Metadata entry = metadata(i, kShownElements);
@@ -204,6 +231,8 @@ class InspectCommand : public Command {
     ponder_text_info text_info_ = PONDER_TEXT_INFO_INIT;
     std::string text_problem_;  // why there is no tokenizer summary; "": there is one
     std::map<std::string, TypeTotal> types_;
+    ModelSummary summary_{""};
+    std::vector<std::string> remarks_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "command.hpp"
 #include "failure.hpp"
@@ -25,15 +26,24 @@ constexpr const char* kFooter =
     "cache,\n"
     "its first token replaced by BOS where the model adds one. Scored are the predictions of the window's second half: those made at\n"
     "positions N/2 to N-2 about the token that follows. Perplexity is exp of their mean negative log-likelihood, the error its standard "
-    "error.";
+    "error.\n"
+    "Saved logits belong to one text, tokenizer and --context: their own perplexity on the text, which --kld prints, shows a mix-up.\n"
+    "Divergences are KL(saved || this model) in nats; median and 99% are the smallest ones that so many tokens do not exceed.";
 
+// Of negative log-likelihoods.
 struct Sums {
     double nll = 0;
     double nll_squared = 0;
-    double kld = 0;
-    double max_kld = 0;
-    int64_t n_same_top = 0;
     int64_t n = 0;
+
+    void add(double value) { nll += value, nll_squared += value * value, ++n; }
+    double mean() const { return nll / static_cast<double>(n); }
+    double perplexity() const { return std::exp(mean()); }
+    // Its standard error.
+    double deviation() const {
+        const double variance = nll_squared / static_cast<double>(n) - mean() * mean();
+        return n > 1 && variance > 0 ? std::sqrt(variance / static_cast<double>(n - 1)) * perplexity() : 0;
+    }
 };
 
 double log_sum_exp(std::span<const float> row) {
@@ -54,6 +64,12 @@ double kl_divergence(std::span<const float> base, std::span<const float> other) 
         sum += std::exp(log_p) * (log_p - (other[i] - other_norm));
     }
     return std::max(sum, 0.0);  // rounding may leave a tiny negative
+}
+
+// The smallest of the values, sorted upwards, that this share of them does not exceed.
+double quantile(std::span<const double> sorted, double share) {
+    const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(sorted.size())));
+    return sorted[std::max<size_t>(rank, 1) - 1];
 }
 
 size_t top(std::span<const float> row) { return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin()); }
@@ -143,39 +159,47 @@ class PerplexityCommand : public Command {
     }
 
     void score_row(std::span<const float> row, int32_t next_token) {
-        const double nll = log_sum_exp(row) - row[static_cast<size_t>(next_token)];
-        sums_.nll += nll;
-        sums_.nll_squared += nll * nll;
-        ++sums_.n;
+        sums_.add(log_sum_exp(row) - static_cast<double>(row[static_cast<size_t>(next_token)]));
         if (!base_) return;
         base_->read_row(base_row_);
-        const double kld = kl_divergence(base_row_, row);
-        sums_.kld += kld;
-        sums_.max_kld = std::max(sums_.max_kld, kld);
-        sums_.n_same_top += top(base_row_) == top(row) ? 1 : 0;
+        const auto is_finite = [](float value) { return std::isfinite(value); };
+        if (!std::all_of(base_row_.begin(), base_row_.end(), is_finite)) {
+            fail("%s: row %zu holds a value that is not finite", kld_path_.c_str(), divergences_.size());
+        }
+        base_sums_.add(log_sum_exp(base_row_) - static_cast<double>(base_row_[static_cast<size_t>(next_token)]));
+        divergences_.push_back(kl_divergence(base_row_, row));
+        n_same_top_ += top(base_row_) == top(row) ? 1 : 0;
     }
 
-    void print() const {
-        const auto n = static_cast<double>(sums_.n);
-        const double mean = sums_.nll / n;
-        const double variance = sums_.nll_squared / n - mean * mean;
-        const double perplexity = std::exp(mean);
-        const double deviation = sums_.n > 1 && variance > 0 ? std::sqrt(variance / (n - 1)) * perplexity : 0;
+    void print() {
         if (options_.is_json) {
-            Json line{{"perplexity", perplexity}, {"perplexity_error", deviation}, {"tokens", sums_.n}, {"context", window_}};
-            if (base_) {
-                line["mean_kld"] = sums_.kld / n;
-                line["max_kld"] = sums_.max_kld;
-                line["same_top"] = static_cast<double>(sums_.n_same_top) / n;
-            }
+            Json line{{"perplexity", sums_.perplexity()},
+                      {"perplexity_error", sums_.deviation()},
+                      {"tokens", sums_.n},
+                      {"context", window_}};
+            if (base_) line.update(divergence_json());
             write_out(to_json_line(line).append("\n"));
             return;
         }
-        print_out("perplexity: %.4f +/- %.4f (%lld tokens)\n", perplexity, deviation, static_cast<long long>(sums_.n));
-        if (base_) {
-            print_out("mean KL divergence: %.6g (largest %.6g), same most likely token: %.2f%%\n", sums_.kld / n, sums_.max_kld,
-                      100.0 * static_cast<double>(sums_.n_same_top) / n);
-        }
+        print_out("perplexity: %.4f +/- %.4f (%lld tokens)\n", sums_.perplexity(), sums_.deviation(), static_cast<long long>(sums_.n));
+        if (!base_) return;
+        const Json figures = divergence_json();
+        const auto figure = [&](const char* name) { return figures[name].get<double>(); };
+        print_out("perplexity of the saved logits: %.4f\n", figure("base_perplexity"));
+        print_out("mean KL divergence: %.6g (median %.6g, 99%% of tokens up to %.6g, largest %.6g)\n", figure("mean_kld"),
+                  figure("median_kld"), figure("p99_kld"), figure("max_kld"));
+        print_out("same most likely token: %.2f%%\n", 100.0 * figure("same_top"));
+    }
+
+    Json divergence_json() {
+        std::sort(divergences_.begin(), divergences_.end());
+        const auto n = static_cast<double>(divergences_.size());
+        return Json{{"base_perplexity", base_sums_.perplexity()},
+                    {"mean_kld", std::accumulate(divergences_.begin(), divergences_.end(), 0.0) / n},
+                    {"median_kld", quantile(divergences_, 0.5)},
+                    {"p99_kld", quantile(divergences_, 0.99)},
+                    {"max_kld", divergences_.back()},
+                    {"same_top", static_cast<double>(n_same_top_) / n}};
     }
 
     ModelOptions options_;
@@ -188,7 +212,9 @@ class PerplexityCommand : public Command {
     size_t n_vocab_ = 0;
     size_t window_ = 0;  // tokens
     int32_t bos_ = -1;   // -1: none
-    Sums sums_;
+    Sums sums_, base_sums_;
+    std::vector<double> divergences_;  // of each scored token from the saved logits
+    int64_t n_same_top_ = 0;
 };
 
 }  // namespace

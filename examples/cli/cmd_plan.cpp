@@ -12,21 +12,13 @@ class PlanCommand : public Command {
   public:
     void add_options(CLI::App& app) override {
         add_model_options(app, options_);
-        const auto store_cap = [this](const std::string& text) {
-            memory_cap_ = parse_bytes(text).value_or(0);
-            if (memory_cap_ == 0) reject_value("--memory-cap", text, "a number of bytes, such as 6GiB or 800M");
-        };
-        app.add_option_function<std::string>("--memory-cap", store_cap,
-                                             "Bytes that all may take together; suffixes K M G T (decimal), KiB MiB GiB TiB")
-            ->type_name("BYTES");
         app.footer("A plan that does not fit is still a plan: it says so, and the exit code is 0.");
     }
 
     void run() override {
         const std::string path = model_path(options_);
         ProgressBar bar;
-        ponder_model_params params = to_model_params(options_, bar);
-        params.memory_cap = memory_cap_;
+        const ponder_model_params params = to_model_params(options_, bar);
         const ponder_session_params session_params = to_session_params(options_, 0);
         ponder_error error;
         ponder_plan* created = nullptr;
@@ -66,7 +58,7 @@ class PlanCommand : public Command {
                       {"kv_bytes_per_token", info.kv_bytes_per_token},
                       {"decode_bytes", info.decode_bytes},
                       {"devices", std::move(list)}};
-        if (memory_cap_ > 0) document["memory_cap"] = memory_cap_;
+        if (options_.memory_cap > 0) document["memory_cap"] = options_.memory_cap;
         write_out(to_json_line(document).append("\n"));
     }
 
@@ -81,8 +73,8 @@ class PlanCommand : public Command {
         print_out("host: vocabulary and tables      %s\n", format_bytes(info.host_bytes).c_str());
         print_out("together                         %s at a context of %lld tokens (%s a token)\n", format_bytes(info.total_bytes).c_str(),
                   static_cast<long long>(info.context), format_bytes(info.kv_bytes_per_token).c_str());
-        if (memory_cap_ == 0) return;
-        print_out("%s the cap of %s; ", info.fits ? "fits under" : "does not fit under", format_bytes(memory_cap_).c_str());
+        if (options_.memory_cap == 0) return;
+        print_out("%s the cap of %s; ", info.fits ? "fits under" : "does not fit under", format_bytes(options_.memory_cap).c_str());
         if (info.max_context > 0) {
             print_out("the largest context that fits is %lld tokens\n", static_cast<long long>(info.max_context));
         } else {
@@ -91,7 +83,6 @@ class PlanCommand : public Command {
     }
 
     ModelOptions options_;
-    uint64_t memory_cap_ = 0;  // 0: none
 };
 
 }  // namespace

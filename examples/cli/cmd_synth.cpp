@@ -14,13 +14,14 @@ class SynthCommand : public Command {
     void add_options(CLI::App& app) override {
         app.add_option(
                "shape", shape_,
-               "r1-distill-qwen-1.5b, -7b, -14b, -32b, r1-distill-llama-8b, -70b, r1-0528-qwen3-8b, or another that the library knows")
+               "r1-distill-qwen-1.5b, -7b, -14b, -32b, r1-distill-llama-8b, -70b, r1-0528-qwen3-8b, deepseek-r1, deepseek-v2-lite, or "
+               "another that the library knows")
             ->type_name("SHAPE")
             ->required();
         app.add_option("out", out_, "File to write")->type_name("OUT.gguf")->required();
         app.add_option("--type", type_, "Stored type mix; default Q4_K_M")->type_name("T");
         add_integer<int32_t>(app, "--layers", n_layers_, 1, 1024, "Number of layers; default: the shape's");
-        add_integer<int32_t>(app, "--experts", n_experts_, 1, 4096, "Number of experts; default: the shape's");
+        add_integer<int32_t>(app, "--experts", n_experts_, 2, 4096, "Number of routed experts; default: the shape's");
         add_integer<uint64_t>(app, "--seed", seed_, 0, std::numeric_limits<uint64_t>::max(), "Seed of the weights; default 0");
         app.add_option("--tokenizer", tokenizer_, "A tokenizer.json whose vocabulary goes in; default: a made-up one")->type_name("FILE");
         add_json_option(app, is_json_);

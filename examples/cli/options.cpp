@@ -31,6 +31,16 @@ void add_model_path(CLI::App& app, std::string& path) {
         ->type_name("FILE");
 }
 
+void add_memory_cap(CLI::App& app, uint64_t& memory_cap) {
+    const auto store = [&memory_cap](const std::string& text) {
+        memory_cap = parse_bytes(text).value_or(0);
+        if (memory_cap == 0) reject_value("--memory-cap", text, "a number of bytes, such as 6GiB or 800M");
+    };
+    app.add_option_function<std::string>(
+           "--memory-cap", store, "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB")
+        ->type_name("BYTES");
+}
+
 }  // namespace
 
 void reject_value(const std::string& option, const std::string& value, const std::string& expected) {
@@ -53,6 +63,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: all cores");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
+    add_memory_cap(app, options.memory_cap);
     add_integer<uint64_t>(app, "--seed", options.seed, 0, std::numeric_limits<uint64_t>::max(), "Seed of all random choices; default 0");
 }
 
@@ -83,6 +94,7 @@ ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& ba
     params.n_threads = options.n_threads.value_or(0);
     params.backend = options.backend.c_str();
     params.device = options.device ? *options.device + 1 : 0;
+    params.memory_cap = options.memory_cap;
     params.on_progress = ProgressBar::on_progress;
     params.progress_user_data = &bar;
     return params;

@@ -415,8 +415,9 @@ typedef struct ponder_file_info {
     uint64_t file_bytes;
     uint64_t tensor_bytes;
     int64_t n_parameters;
+    int64_t n_remarks;          /* see ponder_file_remark */
 } ponder_file_info;
-#define PONDER_FILE_INFO_INIT { sizeof(ponder_file_info), 0, NULL, 0, 0, 0, 0, 0 }
+#define PONDER_FILE_INFO_INIT { sizeof(ponder_file_info), 0, NULL, 0, 0, 0, 0, 0, 0 }
 
 typedef struct ponder_tensor_info {
     uint32_t struct_size;
@@ -441,6 +442,10 @@ PONDER_API ponder_status ponder_file_describe_tensor(const ponder_file *file, in
  * Arrays longer than max_elements (0: all) are cut and end in a string "... N more". Errors: NOT_FOUND, BUFFER_TOO_SMALL. */
 PONDER_API ponder_status ponder_file_metadata(const ponder_file *file, int64_t i, size_t max_elements, const char **key, char *buffer,
                                               size_t capacity, size_t *size_needed, ponder_error *err);
+/* Remark `i` of 0..n_remarks-1: a line for people about something that this library does with the file and its keys do not say, such as
+ * "routing: the file has no deepseek2.expert_group_count; the published 8 groups, of which 4 are kept, are used". *out ends in NUL and is
+ * borrowed until the file is closed; its wording may change. Errors: NOT_FOUND. */
+PONDER_API ponder_status ponder_file_remark(const ponder_file *file, int64_t i, const char **out, ponder_error *err);
 
 typedef struct ponder_synth_params {
     uint32_t struct_size;
@@ -456,8 +461,9 @@ typedef struct ponder_synth_params {
 #define PONDER_SYNTH_PARAMS_INIT { sizeof(ponder_synth_params), 0, NULL, 0, NULL, 0, 0, NULL, NULL }
 
 /* Writes a model of a real model's shape with random weights, for tests and measurements: "r1-distill-qwen-1.5b", "-7b", "-14b", "-32b",
- * "r1-distill-llama-8b", "-70b", "r1-0528-qwen3-8b". The file appears under its name only when it is whole.
- * Errors: NOT_FOUND (shape), UNSUPPORTED (type, shape), INVALID_ARGUMENT, LIMIT, FORMAT (tokenizer), IO (also a path that names something other than
+ * "r1-distill-llama-8b", "-70b", "r1-0528-qwen3-8b", "deepseek-r1", "deepseek-v2-lite". With other numbers of layers or experts than the
+ * shape's, what depends on them is scaled: leading dense layers, used experts, groups of experts. The file appears under its name
+ * only when it is whole. Errors: NOT_FOUND (shape), UNSUPPORTED (type, shape), INVALID_ARGUMENT, LIMIT, FORMAT (tokenizer), IO (also a path that names something other than
  * a regular file), CANCELLED, OUT_OF_MEMORY. */
 PONDER_API ponder_status ponder_file_synthesize(const char *shape, const char *path, const ponder_synth_params *params, ponder_error *err);
 

@@ -65,7 +65,7 @@ class File {
         detail::check(ponder_file_open(detail::c_text(path, "path"), &handle, &err), err);
         return File(handle);
     }
-    // Writes a model of a real model's shape ("r1-distill-qwen-1.5b", ...) with random weights, for tests and measurements.
+    // Writes a model of a real model's shape ("r1-distill-qwen-1.5b", "deepseek-r1", ...) with random weights, for tests and measurements.
     static void synthesize(const std::string& shape, const std::string& path, const SynthOptions& options = {}) {
         detail::Progress progress{options.on_progress, nullptr};
         ponder_synth_params params = PONDER_SYNTH_PARAMS_INIT;
@@ -102,6 +102,18 @@ class File {
             return ponder_file_metadata(get(), i, max_elements, &key, buffer, n, needed, err);
         });
         return {key ? key : "", std::move(value)};
+    }
+    // Lines for people about what the library does with the file and its keys do not say; none for most files.
+    std::vector<std::string> remarks() const {
+        std::vector<std::string> lines;
+        const int64_t n_remarks = info().n_remarks;
+        for (int64_t i = 0; i < n_remarks; i++) {
+            const char* line = nullptr;
+            ponder_error err;
+            detail::check(ponder_file_remark(get(), i, &line, &err), err);
+            lines.emplace_back(line);
+        }
+        return lines;
     }
     ponder_file* get() const noexcept { return handle_.get(); }
 

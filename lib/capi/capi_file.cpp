@@ -5,6 +5,7 @@
 #include "capi/guard.hpp"
 #include "capi/handles.hpp"
 #include "format/json.hpp"
+#include "model/file_remarks.hpp"
 #include "quant/quant.hpp"
 #include "runtime/model_source.hpp"
 #include "runtime/synth.hpp"
@@ -62,7 +63,8 @@ PONDER_API ponder_status ponder_file_open(const char* path, ponder_file** out, p
         std::string name(architecture && *architecture ? **architecture : std::string_view());
         std::vector<std::string> keys;
         for (const auto& entry : file->metadata.entries()) keys.emplace_back(entry.key);
-        *out = new ponder_file{std::move(*file), std::move(name), std::move(keys)};
+        std::vector<std::string> remarks = ponder::file_remarks(*file);
+        *out = new ponder_file{std::move(*file), std::move(name), std::move(keys), std::move(remarks)};
         return {};
     });
 }
@@ -80,7 +82,8 @@ PONDER_API ponder_status ponder_file_describe(const ponder_file* file, ponder_fi
                                     .n_tensors = static_cast<int64_t>(model.tensors.size()),
                                     .file_bytes = model.file_bytes(),
                                     .tensor_bytes = model.data_bytes,
-                                    .n_parameters = model.n_parameters()};
+                                    .n_parameters = model.n_parameters(),
+                                    .n_remarks = static_cast<int64_t>(file->remarks.size())};
         return write_struct(info, out, "out");
     });
 }
@@ -99,7 +102,7 @@ PONDER_API ponder_status ponder_file_describe_tensor(const ponder_file* file, in
                                       .name = t.name.c_str(),
                                       .type = ponder::find_quant_type(t.type)->name,
                                       .dims = {t.dims[0], t.dims[1], t.dims[2], t.dims[3]},
-                                      .n_bytes = t.data.size(),
+                                      .n_bytes = t.n_bytes(),
                                       .offset = t.file_offset,
                                       .file = t.file_index};
         return write_struct(info, out, "out");
@@ -121,6 +124,19 @@ PONDER_API ponder_status ponder_file_metadata(const ponder_file* file, int64_t i
         *key = file->keys[static_cast<size_t>(i)].c_str();
         const std::string text = ponder::dump_json(document);
         return fill_buffer(text.data(), text.size(), buffer, capacity, size_needed);
+    });
+}
+
+PONDER_API ponder_status ponder_file_remark(const ponder_file* file, int64_t i, const char** out, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (out != nullptr) *out = nullptr;
+        if (auto given = require("file and out", file, out); !given) return given;
+        if (i < 0 || i >= static_cast<int64_t>(file->remarks.size())) {
+            return make_error(PONDER_STATUS_NOT_FOUND, "remark %lld does not exist; there are %zu", static_cast<long long>(i),
+                              file->remarks.size());
+        }
+        *out = file->remarks[static_cast<size_t>(i)].c_str();
+        return {};
     });
 }
 

@@ -38,6 +38,7 @@ struct ponder_file {
     ponder::ModelFile impl;
     std::string architecture;
     std::vector<std::string> keys;  // NUL-terminated copies of the metadata's keys
+    std::vector<std::string> remarks;
 };
 
 namespace ponder::capi {

@@ -80,7 +80,7 @@ Result<DeepseekParameters> read_deepseek_parameters(const ModelFile& file) {
     p.experts = read_experts(keys, h, n_blocks);
     if (keys.failure()) return *keys.failure();
     if (p.experts.n_experts > 0) {
-        auto groups = read_expert_groups(file.metadata);
+        auto groups = read_expert_groups(file, "deepseek2", p.experts.n_experts, p.experts.n_used);
         if (!groups) return groups.error();
         p.experts.groups = *groups;
     }

@@ -75,7 +75,7 @@ class WeightStream {
         const QuantType& type = *find_quant_type(tensor.type);
         const uint64_t bytes_per_row = *row_bytes(type, static_cast<uint64_t>(tensor.n_cols));
         const int64_t rows_per_block = std::max<int64_t>(1, kBlockWeights / tensor.n_cols);
-        const int64_t n_blocks = (tensor.n_rows + rows_per_block - 1) / rows_per_block;
+        const int64_t total_rows = tensor.total_rows(), n_blocks = (total_rows + rows_per_block - 1) / rows_per_block;
         const uint64_t bytes_per_block = bytes_per_row * static_cast<uint64_t>(rows_per_block);
         const int64_t blocks_per_batch = static_cast<int64_t>(std::max<uint64_t>(1, kBatchBytes / bytes_per_block));
         // Here and not in the workers, which must not throw.
@@ -83,7 +83,7 @@ class WeightStream {
 
         for (int64_t first = 0; first < n_blocks; first += blocks_per_batch) {
             const int64_t first_row = first * rows_per_block;
-            const int64_t n_rows = std::min(tensor.n_rows - first_row, blocks_per_batch * rows_per_block);
+            const int64_t n_rows = std::min(total_rows - first_row, blocks_per_batch * rows_per_block);
             encoded_.resize(static_cast<size_t>(n_rows) * bytes_per_row);
             pool_.parallel_for(std::min(n_blocks - first, blocks_per_batch), [&](int64_t block, int thread) {
                 const int64_t rows = std::min(rows_per_block, n_rows - block * rows_per_block);
@@ -116,14 +116,18 @@ class WeightStream {
     std::vector<std::vector<float>> values_;  // [n_threads][one block]
 };
 
-Result<void> check_params(const SynthShape& shape, const SynthParams& params) {
+Result<void> check_params(const SynthParams& params) {
     if (params.n_layers < 0) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_layers is %d; it must not be negative", params.n_layers);
     if (params.n_layers > limits::kMaxLayers) {
         return make_error(PONDER_STATUS_LIMIT, "n_layers is %d; the limit is %lld", params.n_layers,
                           static_cast<long long>(limits::kMaxLayers));
     }
-    if (params.n_experts != 0) {
-        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_experts is %d, but shape %s has no experts", params.n_experts, shape.name);
+    if (params.n_experts < 0) {
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_experts is %d; it must not be negative", params.n_experts);
+    }
+    if (params.n_experts > limits::kMaxExperts) {
+        return make_error(PONDER_STATUS_LIMIT, "n_experts is %d; the limit is %lld", params.n_experts,
+                          static_cast<long long>(limits::kMaxExperts));
     }
     if (params.n_threads < 0 || params.n_threads > limits::kMaxThreads) {
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_threads is %d; it must lie in 0 to %d", params.n_threads, limits::kMaxThreads);
@@ -135,23 +139,24 @@ Result<void> check_params(const SynthShape& shape, const SynthParams& params) {
 Result<uint64_t> declare_tensors(std::span<const SynthTensor> tensors, GgufWriter& writer) {
     uint64_t total_bytes = 0;
     for (const SynthTensor& tensor : tensors) {
-        const int64_t dims[2] = {tensor.n_cols, tensor.n_rows};
-        auto added = writer.add_tensor(tensor.name, tensor.type, std::span(dims, tensor.is_vector() ? 1 : 2));
+        const int64_t dims[3] = {tensor.n_cols, tensor.n_rows, tensor.n_matrices};
+        const size_t n_dims = tensor.is_vector() ? 1 : tensor.n_matrices == 0 ? 2 : 3;
+        auto added = writer.add_tensor(tensor.name, tensor.type, std::span(dims, n_dims));
         if (!added) return added.error();
         total_bytes +=
-            static_cast<uint64_t>(tensor.n_rows) * *row_bytes(*find_quant_type(tensor.type), static_cast<uint64_t>(tensor.n_cols));
+            static_cast<uint64_t>(tensor.total_rows()) * *row_bytes(*find_quant_type(tensor.type), static_cast<uint64_t>(tensor.n_cols));
     }
     return total_bytes;
 }
 
 Result<void> write_model(const SynthShape& shape, const TypeMix& mix, const Vocabulary& vocabulary, std::span<const SynthTensor> tensors,
-                         int32_t n_layers, const std::string& path, const SynthParams& params) {
+                         const std::string& path, const SynthParams& params) {
     auto pool = ThreadPool::create(params.n_threads > 0 ? params.n_threads : available_cores());
     if (!pool) return pool.error();
     auto writer = GgufWriter::create(path);
     if (!writer) return writer.error();
     Metadata& metadata = writer->metadata();
-    set_hyper_parameters(shape, n_layers, metadata);
+    set_hyper_parameters(shape, shape.n_layers, metadata);
     metadata.set("general.file_type", Value::from_u32(static_cast<uint32_t>(mix.file_type)));
     metadata.set("general.quantization_version", Value::from_u32(2));
     set_vocabulary(vocabulary, *shape.vocabulary, metadata);
@@ -169,18 +174,19 @@ Result<void> write_model(const SynthShape& shape, const TypeMix& mix, const Voca
 Result<void> make_model(const std::string& shape_name, const std::string& path, const SynthParams& params) {
     const auto found = find_synth_shape(shape_name);
     if (!found) return found.error();
-    const SynthShape& shape = **found;
-    if (auto checked = check_params(shape, params); !checked) return checked;
+    if (auto checked = check_params(params); !checked) return checked;
+    const auto resized = resize_shape(**found, params.n_layers, params.n_experts);
+    if (!resized) return resized.error();
+    const SynthShape& shape = *resized;
     const auto mix = find_type_mix(params.type.empty() ? shape.default_type : params.type);
     if (!mix) return mix.error();
-    const int32_t n_layers = params.n_layers > 0 ? params.n_layers : shape.n_layers;
-    std::vector<SynthTensor> tensors = list_synth_tensors(shape, n_layers);
-    if (auto assigned = assign_types(**mix, shape, n_layers, tensors); !assigned) return assigned;
+    std::vector<SynthTensor> tensors = list_synth_tensors(shape, shape.n_layers);
+    if (auto assigned = assign_types(**mix, shape, shape.n_layers, tensors); !assigned) return assigned;
 
     auto vocabulary = params.tokenizer_path.empty() ? Result<Vocabulary>(make_up_vocabulary(*shape.vocabulary, shape.n_vocab))
                                                     : read_tokenizer_json(params.tokenizer_path, *shape.vocabulary, shape.n_vocab);
     if (!vocabulary) return vocabulary.error();
-    return write_model(shape, **mix, *vocabulary, tensors, n_layers, path, params);
+    return write_model(shape, **mix, *vocabulary, tensors, path, params);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace ponder {
 
 struct SynthParams {
     int32_t n_layers = 0;   // 0: the shape's own
-    int32_t n_experts = 0;  // 0: the shape's own; shapes without experts take nothing else
+    int32_t n_experts = 0;  // 0: the shape's own; shapes without experts take nothing else. See resize_shape in synth_shapes.hpp for both
     std::string type = {};  // name of a type mix, such as "Q4_K_M"; empty: the shape's own
     uint64_t seed = 0;
     std::string tokenizer_path = {};               // a tokenizer.json whose vocabulary goes in; empty: a made-up one of the shape's size

@@ -16,6 +16,11 @@ constexpr TypeMix kMixes[] = {
     {"Q2_K", 10, "Q2_K"}, {"IQ4_NL", 25, "IQ4_NL"}, {"IQ4_XS", 30, "IQ4_XS"},
 };
 
+// For rows that are not whole super-blocks of 256, as the field's quantiser replaces types.
+constexpr const char* kFallbacks[][2] = {
+    {"Q2_K", "IQ4_NL"}, {"Q3_K", "IQ4_NL"}, {"IQ4_XS", "IQ4_NL"}, {"Q4_K", "Q5_0"}, {"Q5_K", "Q5_1"}, {"Q6_K", "Q8_0"},
+};
+
 // For which layers a rule holds, of n.
 enum class LayerSet {
     kAll,
@@ -121,8 +126,11 @@ Result<const TypeMix*> find_type_mix(std::string_view name) {
 
 Result<void> assign_types(const TypeMix& mix, const SynthShape& shape, int32_t n_layers, std::span<SynthTensor> tensors) {
     for (SynthTensor& tensor : tensors) {
-        if (tensor.is_vector()) continue;
+        if (tensor.is_float_only()) continue;
         const QuantType* type = find_quant_type(type_of(mix, shape, n_layers, tensor));
+        for (const auto& [from, to] : kFallbacks) {
+            if (tensor.n_cols % type->block_len != 0 && type->name == std::string_view(from)) type = find_quant_type(std::string_view(to));
+        }
         if (type->encode == nullptr) {
             return make_error(PONDER_STATUS_UNSUPPORTED, "type mix %s needs %s, which cannot be encoded", mix.name, type->name);
         }

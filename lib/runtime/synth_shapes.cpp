@@ -7,6 +7,8 @@
 #include <numbers>
 
 #include "quant/quant.hpp"
+#include "runtime/synth_deepseek.hpp"
+#include "runtime/synth_tensor_list.hpp"
 #include "runtime/synth_vocabulary.hpp"
 
 namespace ponder::synth {
@@ -14,6 +16,10 @@ namespace {
 
 constexpr int32_t kDistillContext = 131072;
 constexpr int32_t kTinyContext = 8192;
+
+// Qwen3's attention factor is 1 / (1 + 0.1 ln 4): it cancels YaRN's own magnitude.
+constexpr YarnShape kQwen3Yarn{4.0f, 32768, 0.8782488562869419f, 0.0f};
+constexpr YarnShape kDeepSeekV3Yarn{40.0f, 4096, 0.0f, 0.1f}, kDeepSeekV2LiteYarn{40.0f, 4096, 0.0f, 0.0707f};
 
 // Published config.json values. The tiny shapes are for tests: widths are multiples of 32, so they take 32-element blocks but no K-quants.
 constexpr SynthShape kShapes[] = {
@@ -30,17 +36,26 @@ constexpr SynthShape kShapes[] = {
     {"r1-distill-llama-70b", "Synthetic R1 Distill Llama 70B", "llama", 80, 8192, 64, 8, 128, 28672, 128256, kDistillContext, 500000.0f,
      1e-5f, RopeScaling::kLlama3, &kR1LlamaVocabulary, "Q4_K_M"},
     {"r1-0528-qwen3-8b", "Synthetic R1 0528 Qwen3 8B", "qwen3", 36, 4096, 32, 8, 128, 12288, 151936, kDistillContext, 1e6f, 1e-6f,
-     RopeScaling::kYarn, &kR1Qwen3Vocabulary, "Q4_K_M"},
+     RopeScaling::kYarn, &kR1Qwen3Vocabulary, "Q4_K_M", kQwen3Yarn},
+    {"deepseek-r1", "Synthetic DeepSeek R1", "deepseek2", 61, 7168, 128, 1, 192, 18432, 129280, 163840, 10000.0f, 1e-6f, RopeScaling::kYarn,
+     &kDeepSeekV3Vocabulary, "Q4_K_M", kDeepSeekV3Yarn, LatentShape{1536, 512, 128, 64, 128},
+     ExpertShape{256, 8, 1, 2048, 3, 8, 4, true, true, 2.5f}},
+    {"deepseek-v2-lite", "Synthetic DeepSeek V2 Lite", "deepseek2", 27, 2048, 16, 1, 192, 10944, 102400, 163840, 10000.0f, 1e-6f,
+     RopeScaling::kYarn, &kDeepSeekV2Vocabulary, "Q4_K_M", kDeepSeekV2LiteYarn, LatentShape{0, 512, 128, 64, 128},
+     ExpertShape{64, 6, 2, 1408, 1, 1, 1, false, false, 1.0f}},
     {"tiny-llama", "Synthetic tiny Llama", "llama", 2, 64, 4, 2, 16, 128, 608, kTinyContext, 10000.0f, 1e-5f, RopeScaling::kNone,
      &kTinyLlamaVocabulary, "F32"},
     {"tiny-qwen2", "Synthetic tiny Qwen2", "qwen2", 2, 64, 4, 2, 16, 128, 608, kTinyContext, 10000.0f, 1e-6f, RopeScaling::kNone,
      &kTinyQwenVocabulary, "F32"},
     {"tiny-qwen3", "Synthetic tiny Qwen3", "qwen3", 2, 64, 4, 2, 32, 128, 608, kTinyContext, 1e6f, 1e-6f, RopeScaling::kNone,
      &kTinyQwenVocabulary, "F32"},
+    {"tiny-deepseek-v3", "Synthetic tiny DeepSeek V3", "deepseek2", 3, 128, 4, 1, 64, 256, 608, kTinyContext, 10000.0f, 1e-6f,
+     RopeScaling::kYarn, &kTinyDeepSeekVocabulary, "F32", kDeepSeekV3Yarn, LatentShape{64, 96, 32, 32, 32},
+     ExpertShape{16, 4, 1, 64, 1, 4, 2, true, true, 2.5f}},
+    {"tiny-deepseek-v2", "Synthetic tiny DeepSeek V2", "deepseek2", 3, 64, 2, 1, 64, 128, 608, kTinyContext, 10000.0f, 1e-6f,
+     RopeScaling::kYarn, &kTinyDeepSeekVocabulary, "F32", kDeepSeekV2LiteYarn, LatentShape{0, 64, 32, 32, 32},
+     ExpertShape{8, 3, 2, 32, 1, 1, 1, false, false, 1.0f}},
 };
-
-// Known models whose architectures (latent attention, experts) this generator does not build.
-constexpr const char* kKnownButUnsupported[] = {"deepseek-r1", "deepseek-v2-lite"};
 
 // Llama 3.1's published rotation: context stretched from 8192 by 8.
 constexpr double kLlama3Factor = 8, kLlama3LowFrequency = 1, kLlama3HighFrequency = 4, kLlama3Context = 8192;
@@ -54,35 +69,9 @@ std::string shape_names() {
     return names;
 }
 
-class TensorList {
-  public:
-    explicit TensorList(int32_t float_type) : float_type_(float_type) {}
-
-    // A matrix whose outputs have the standard deviation `gain` for inputs of variance 1.
-    void add_matrix(const std::string& name, TensorRole role, int32_t layer, int64_t n_cols, int64_t n_rows, float gain = 1.0f) {
-        tensors_.push_back({name, role, layer, n_cols, n_rows, float_type_, 0.0f, gain / std::sqrt(static_cast<float>(n_cols))});
-    }
-    void add_vector(const std::string& name, TensorRole role, int32_t layer, int64_t n, float mean, float std_dev) {
-        tensors_.push_back({name, role, layer, n, 1, float_type_, mean, std_dev});
-    }
-    void add_norm(const std::string& name, int32_t layer, int64_t n) { add_vector(name, TensorRole::kNorm, layer, n, 1.0f, 0.1f); }
-    void add_bias(const std::string& name, int32_t layer, int64_t n) { add_vector(name, TensorRole::kBias, layer, n, 0.0f, 0.1f); }
-
-    std::vector<SynthTensor> take() { return std::move(tensors_); }
-
-  private:
-    int32_t float_type_;
-    std::vector<SynthTensor> tensors_;
-};
-
-void add_layer(const SynthShape& shape, int32_t layer, int32_t n_layers, TensorList& list) {
-    const std::string blk = "blk." + std::to_string(layer) + ".";
+void add_attention(const SynthShape& shape, const std::string& blk, int32_t layer, float branch_gain, TensorList& list) {
     const int64_t q_width = int64_t{shape.n_heads} * shape.head_dim, kv_width = int64_t{shape.n_kv_heads} * shape.head_dim;
     const std::string_view architecture = shape.architecture;
-    // Each layer adds two branches to the residual stream; scaled so, all of them together at most double its variance.
-    const float branch_gain = 1.0f / std::sqrt(2.0f * static_cast<float>(n_layers));
-
-    list.add_norm(blk + "attn_norm.weight", layer, shape.n_embd);
     list.add_matrix(blk + "attn_q.weight", TensorRole::kAttnQ, layer, shape.n_embd, q_width);
     list.add_matrix(blk + "attn_k.weight", TensorRole::kAttnK, layer, shape.n_embd, kv_width);
     list.add_matrix(blk + "attn_v.weight", TensorRole::kAttnV, layer, shape.n_embd, kv_width);
@@ -96,10 +85,35 @@ void add_layer(const SynthShape& shape, int32_t layer, int32_t n_layers, TensorL
         list.add_norm(blk + "attn_k_norm.weight", layer, shape.head_dim);
     }
     list.add_matrix(blk + "attn_output.weight", TensorRole::kAttnOutput, layer, q_width, shape.n_embd, branch_gain);
-    list.add_norm(blk + "ffn_norm.weight", layer, shape.n_embd);
+}
+
+void add_dense_ffn(const SynthShape& shape, const std::string& blk, int32_t layer, float branch_gain, TensorList& list) {
     list.add_matrix(blk + "ffn_gate.weight", TensorRole::kFfnGate, layer, shape.n_embd, shape.n_ff);
     list.add_matrix(blk + "ffn_up.weight", TensorRole::kFfnUp, layer, shape.n_embd, shape.n_ff);
     list.add_matrix(blk + "ffn_down.weight", TensorRole::kFfnDown, layer, shape.n_ff, shape.n_embd, branch_gain);
+}
+
+void add_layer(const SynthShape& shape, int32_t layer, int32_t n_layers, TensorList& list) {
+    const std::string blk = "blk." + std::to_string(layer) + ".";
+    // Each layer adds two branches to the residual stream; scaled so, all of them together at most double its variance.
+    const float branch_gain = 1.0f / std::sqrt(2.0f * static_cast<float>(n_layers));
+    const bool has_latent = shape.latent.kv_rank > 0, has_experts = shape.experts.n_experts > 0 && layer >= shape.experts.n_leading_dense;
+
+    list.add_norm(blk + "attn_norm.weight", layer, shape.n_embd);
+    has_latent ? add_latent_attention(shape, blk, layer, branch_gain, list) : add_attention(shape, blk, layer, branch_gain, list);
+    list.add_norm(blk + "ffn_norm.weight", layer, shape.n_embd);
+    has_experts ? add_experts(shape, blk, layer, branch_gain, list) : add_dense_ffn(shape, blk, layer, branch_gain, list);
+}
+
+void set_yarn(const YarnShape& yarn, const std::string& prefix, Metadata& metadata) {
+    metadata.set(prefix + "type", Value::from_string("yarn"));
+    metadata.set(prefix + "factor", Value::from_f32(yarn.factor));
+    metadata.set(prefix + "original_context_length", Value::from_u32(static_cast<uint32_t>(yarn.original_context)));
+    if (yarn.attn_factor != 0.0f) metadata.set(prefix + "attn_factor", Value::from_f32(yarn.attn_factor));
+    if (yarn.log_multiplier == 0.0f) return;
+    metadata.set(prefix + "yarn_log_multiplier", Value::from_f32(yarn.log_multiplier));
+    metadata.set(prefix + "yarn_beta_fast", Value::from_f32(32.0f));
+    metadata.set(prefix + "yarn_beta_slow", Value::from_f32(1.0f));
 }
 
 }  // namespace
@@ -111,12 +125,6 @@ Result<const SynthShape*> find_synth_shape(std::string_view name) {
         if (name == shape.name) return &shape;
     }
     const int shown = static_cast<int>(std::min<size_t>(name.size(), 100));
-    for (const char* known : kKnownButUnsupported) {
-        if (name == known) {
-            return make_error(PONDER_STATUS_UNSUPPORTED, "shape \"%s\" cannot be synthesised by this version; it makes %s", known,
-                              shape_names().c_str());
-        }
-    }
     return make_error(PONDER_STATUS_NOT_FOUND, "no shape \"%.*s\"; there are %s", shown, name.data(), shape_names().c_str());
 }
 
@@ -137,7 +145,9 @@ void set_hyper_parameters(const SynthShape& shape, int32_t n_layers, Metadata& m
     set_f32("attention.layer_norm_rms_epsilon", shape.rms_eps);
     set_f32("rope.freq_base", shape.rope_theta);
     const std::string_view architecture = shape.architecture;
-    if (architecture != "qwen2") {
+    if (shape.latent.kv_rank > 0) {
+        set_latent_parameters(shape, metadata);
+    } else if (architecture != "qwen2") {
         set_u32("attention.key_length", shape.head_dim);
         set_u32("attention.value_length", shape.head_dim);
     }
@@ -145,13 +155,8 @@ void set_hyper_parameters(const SynthShape& shape, int32_t n_layers, Metadata& m
         set_u32("rope.dimension_count", shape.head_dim);
         set_u32("vocab_size", shape.n_vocab);
     }
-    if (shape.rope_scaling == RopeScaling::kYarn) {
-        metadata.set(key("rope.scaling.type"), Value::from_string("yarn"));
-        set_f32("rope.scaling.factor", 4.0f);
-        set_u32("rope.scaling.original_context_length", 32768);
-        // 1 / (1 + 0.1 ln 4): cancels YaRN's own magnitude, as the published configuration has it.
-        set_f32("rope.scaling.attn_factor", 0.8782488562869419f);
-    }
+    if (shape.experts.n_experts > 0) set_expert_parameters(shape, metadata);
+    if (shape.rope_scaling == RopeScaling::kYarn) set_yarn(shape.yarn, key("rope.scaling."), metadata);
 }
 
 std::vector<SynthTensor> list_synth_tensors(const SynthShape& shape, int32_t n_layers) {

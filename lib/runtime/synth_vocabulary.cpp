@@ -70,6 +70,35 @@ constexpr SpecialToken kR1Qwen3Specials[] = {
     {151670, "<｜Assistant｜>", kControl},
 };
 
+constexpr SpecialToken kDeepSeekV3Specials[] = {
+    {0, "<｜begin▁of▁sentence｜>", kControl},
+    {1, "<｜end▁of▁sentence｜>", kControl},
+    {2, "<｜▁pad▁｜>", kControl},
+    {128798, "<think>", kUserDefined},
+    {128799, "</think>", kUserDefined},
+    {128800, "<｜fim▁hole｜>", kControl},
+    {128801, "<｜fim▁begin｜>", kControl},
+    {128802, "<｜fim▁end｜>", kControl},
+    {128803, "<｜User｜>", kControl},
+    {128804, "<｜Assistant｜>", kControl},
+    {128805, "<|EOT|>", kControl},
+    {128806, "<｜tool▁calls▁begin｜>", kControl},
+    {128807, "<｜tool▁calls▁end｜>", kControl},
+    {128808, "<｜tool▁call▁begin｜>", kControl},
+    {128809, "<｜tool▁call▁end｜>", kControl},
+    {128810, "<｜tool▁outputs▁begin｜>", kControl},
+    {128811, "<｜tool▁outputs▁end｜>", kControl},
+    {128812, "<｜tool▁output▁begin｜>", kControl},
+    {128813, "<｜tool▁output▁end｜>", kControl},
+    {128814, "<｜tool▁sep｜>", kControl},
+};
+
+// V2 does not think: the markers of R1's chat format are put behind its own first two.
+constexpr SpecialToken kDeepSeekV2Specials[] = {
+    {100000, "<｜begin▁of▁sentence｜>", kControl}, {100001, "<｜end▁of▁sentence｜>", kControl}, {100006, "<｜User｜>", kControl},
+    {100007, "<｜Assistant｜>", kControl},         {100018, "<think>", kUserDefined},           {100019, "</think>", kUserDefined},
+};
+
 constexpr SpecialToken kTinySpecials[] = {
     {600, "<｜end▁of▁sentence｜>", kControl},
     {601, "<｜User｜>", kControl},
@@ -115,7 +144,8 @@ std::vector<std::string> byte_alphabet() {
 
 class VocabularyBuilder {
   public:
-    explicit VocabularyBuilder(Vocabulary& out) : out_(out), letters_(byte_alphabet()) {
+    VocabularyBuilder(Vocabulary& out, std::span<const SpecialToken> first) : out_(out), letters_(byte_alphabet()) {
+        for (const SpecialToken& special : first) add_token(special.text, special.kind);
         // By code point, as real vocabularies have them.
         for (const bool printable : {true, false}) {
             for (int byte = 0; byte < 256; ++byte) {
@@ -166,13 +196,18 @@ class VocabularyBuilder {
 const VocabularyFamily kR1QwenVocabulary = {"deepseek-r1-qwen", 151643, kR1QwenSpecials, 151646, 151643, 151643, true};
 const VocabularyFamily kR1LlamaVocabulary = {"llama-bpe", 128000, kR1LlamaSpecials, 128000, 128001, 128015, true};
 const VocabularyFamily kR1Qwen3Vocabulary = {"qwen2", 151643, kR1Qwen3Specials, 151643, 151645, 151645, false};
+const VocabularyFamily kDeepSeekV3Vocabulary = {"deepseek-v3", 128000, kDeepSeekV3Specials, 0, 1, 1, true};
+const VocabularyFamily kDeepSeekV2Vocabulary = {"deepseek-llm", 100000, kDeepSeekV2Specials, 100000, 100001, 100001, true};
 const VocabularyFamily kTinyQwenVocabulary = {"deepseek-r1-qwen", 600, kTinySpecials, 603, 600, 607, true};
 const VocabularyFamily kTinyLlamaVocabulary = {"llama-bpe", 600, kTinySpecials, 603, 600, 607, true};
+const VocabularyFamily kTinyDeepSeekVocabulary = {"deepseek-v3", 600, kTinySpecials, 603, 600, 607, true};
 
 Vocabulary make_up_vocabulary(const VocabularyFamily& family, int32_t n_vocab) {
     constexpr std::string_view kVowels = "aeiou", kLetters = "etaoinshrdlucmfwygpbvkxqjz";
     Vocabulary vocabulary;
-    VocabularyBuilder builder(vocabulary);
+    size_t n_first = 0;
+    while (n_first < family.specials.size() && family.specials[n_first].id == static_cast<int32_t>(n_first)) ++n_first;
+    VocabularyBuilder builder(vocabulary, family.specials.first(n_first));
     for (const char letter : kLetters) builder.add_merged(std::string{' ', letter});
     for (const char vowel : kVowels) {
         for (const char letter : kLetters) {
@@ -185,7 +220,7 @@ Vocabulary make_up_vocabulary(const VocabularyFamily& family, int32_t n_vocab) {
     while (static_cast<int32_t>(vocabulary.tokens.size()) < family.n_base) {
         builder.add_token(builder.encode(" w" + std::to_string(vocabulary.tokens.size())));
     }
-    for (const SpecialToken& special : family.specials) {
+    for (const SpecialToken& special : family.specials.subspan(n_first)) {
         while (static_cast<int32_t>(vocabulary.tokens.size()) < special.id) {
             builder.add_token("[PAD" + std::to_string(vocabulary.tokens.size()) + "]", TokenKind::kUnused);
         }

@@ -25,13 +25,14 @@ struct SpecialToken {
 // What the models of one family share.
 struct VocabularyFamily {
     const char* pre;                         // tokenizer.ggml.pre: names the splitting pattern
-    int32_t n_base;                          // ids below are ordinary tokens
-    std::span<const SpecialToken> specials;  // ids from n_base on
+    int32_t n_base;                          // ids below are ordinary tokens, but for specials that come first
+    std::span<const SpecialToken> specials;  // by id: perhaps some from 0 on without a gap, the others from n_base on
     int32_t bos_id, eos_id, pad_id;
     bool add_bos;
 };
 
-extern const VocabularyFamily kR1QwenVocabulary, kR1LlamaVocabulary, kR1Qwen3Vocabulary, kTinyQwenVocabulary, kTinyLlamaVocabulary;
+extern const VocabularyFamily kR1QwenVocabulary, kR1LlamaVocabulary, kR1Qwen3Vocabulary, kDeepSeekV3Vocabulary, kDeepSeekV2Vocabulary;
+extern const VocabularyFamily kTinyQwenVocabulary, kTinyLlamaVocabulary, kTinyDeepSeekVocabulary;
 
 struct Vocabulary {
     std::vector<std::string> tokens;  // [n_vocab], in the byte-level alphabet

@@ -158,7 +158,7 @@ PONDER_TEST_FIELD(ponder_plan_device, kv_bytes, 32, 8);
 PONDER_TEST_FIELD(ponder_plan_device, scratch_bytes, 40, 8);
 PONDER_TEST_FIELD(ponder_plan_device, total_bytes, 48, 8);
 
-static_assert(sizeof(ponder_file_info) == 56);
+static_assert(sizeof(ponder_file_info) == 64);
 PONDER_TEST_FIELD(ponder_file_info, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_file_info, n_files, 4, 4);
 PONDER_TEST_FIELD(ponder_file_info, architecture, 8, 8);
@@ -167,6 +167,7 @@ PONDER_TEST_FIELD(ponder_file_info, n_tensors, 24, 8);
 PONDER_TEST_FIELD(ponder_file_info, file_bytes, 32, 8);
 PONDER_TEST_FIELD(ponder_file_info, tensor_bytes, 40, 8);
 PONDER_TEST_FIELD(ponder_file_info, n_parameters, 48, 8);
+PONDER_TEST_FIELD(ponder_file_info, n_remarks, 56, 8);
 
 static_assert(sizeof(ponder_tensor_info) == 80);
 PONDER_TEST_FIELD(ponder_tensor_info, struct_size, 0, 4);

@@ -128,6 +128,9 @@ TEST_CASE("capi_null: calls on no handle") {
     CHECK(ponder_file_describe(nullptr, &file_info, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_file_describe_tensor(nullptr, 0, &tensor_info, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_file_metadata(nullptr, 0, 0, &key, nullptr, 0, &needed, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    const char* remark = "x";
+    CHECK(ponder_file_remark(nullptr, 0, &remark, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(remark == nullptr);
     CHECK(ponder_file_synthesize(nullptr, "x", nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_file_synthesize("tiny-qwen2", nullptr, nullptr, nullptr) == PONDER_STATUS_INVALID_ARGUMENT);
 }

@@ -43,7 +43,8 @@ class Usage(ToolTest):
                ("logits", "--tokens", "1", "--out", "x.npy", "--chunk", "0"), ("perplexity",), ("perplexity", "-f", "t", "--context", "3"),
                ("perplexity", "-f", "t", "--kld", "a", "--save-logits", "b"), ("tokenize", "-m", "a", "--tokenizer", "b"),
                ("render", "-m", "a", "--template", "b"), ("bench", "--reps", "0"), ("bench", "--prompt", "-1"), ("synth", "shape"),
-               ("inspect",), ("plan", "--memory-cap", "lots"), ("plan", "--memory-cap", "1QiB"), ("plan", "--memory-cap", "-1")]
+               ("inspect",), ("plan", "--memory-cap", "lots"), ("plan", "--memory-cap", "1QiB"), ("plan", "--memory-cap", "-1"),
+               ("run", "--memory-cap", "0"), ("bench", "--memory-cap", ""), ("synth", "shape", "x.gguf", "--experts", "1")]
         for arguments in bad:
             with self.subTest(arguments):
                 self.assert_fails(run(*arguments), 2, f"ponder: {arguments[0]}: ")

@@ -55,10 +55,10 @@ def read_npy(path):
 
 
 class ToolTest(unittest.TestCase):
-    def tiny_model(self):
+    def tiny_model(self, stored_type="F32", shape="tiny-qwen2", *options):
         """A model with random weights that thinks."""
         path = os.path.join(self.temporary_folder(), "tiny.gguf")
-        self.assert_done(run("synth", "tiny-qwen2", path, "--type", "F32", "--seed", "7"))
+        self.assert_done(run("synth", shape, path, "--type", stored_type, "--seed", "7", *options))
         return path
 
     def assert_fails(self, result, code, *words):

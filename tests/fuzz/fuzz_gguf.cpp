@@ -6,6 +6,7 @@
 #include <span>
 
 #include "format/gguf_reader.hpp"
+#include "model/file_remarks.hpp"
 
 namespace {
 
@@ -41,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         return 0;
     }
     read_values(model->metadata);
+    for (const std::string& remark : ponder::file_remarks(*model)) require(!remark.empty());
     uint64_t data_bytes = 0;
     for (const auto& tensor : model->tensors) {
         require(model->find(tensor.name) == &tensor);

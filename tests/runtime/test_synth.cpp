@@ -171,7 +171,11 @@ TEST_CASE("synth: stored types of tiny models, and their errors") {
         }
         CHECK(error / power < (type == std::string("Q4_0") ? 1e-2 : 1e-4));
     }
-    CHECK(status_of("tiny-llama", {.type = "Q4_K_M"}, "rows of 64, Q4_K takes multiples of 256") == PONDER_STATUS_UNSUPPORTED);
+    // Rows of 64 are no super-blocks.
+    const TempFolder folder;
+    const ModelFile file = open(make(folder, "tiny-llama", {.type = "Q4_K_M"}));
+    CHECK(type_name(file, "blk.0.attn_q.weight") == "Q5_0");
+    CHECK(type_name(file, "output.weight") == "Q8_0");
 }
 
 TEST_CASE("synth: a seed fixes the file's bytes, whatever the number of threads") {
@@ -183,12 +187,13 @@ TEST_CASE("synth: a seed fixes the file's bytes, whatever the number of threads"
 
 TEST_CASE("synth: what is refused, and by which status") {
     CHECK(status_of("gpt-5", {}, "no shape \"gpt-5\"; there are r1-distill-qwen-1.5b,") == PONDER_STATUS_NOT_FOUND);
-    CHECK(status_of("deepseek-r1", {}, "\"deepseek-r1\" cannot be synthesised") == PONDER_STATUS_UNSUPPORTED);
-    CHECK(status_of("deepseek-v2-lite", {}, "\"deepseek-v2-lite\"") == PONDER_STATUS_UNSUPPORTED);
     CHECK(status_of("tiny-llama", {.type = "Q9_Z"}, "no type mix \"Q9_Z\"; there are F32,") == PONDER_STATUS_UNSUPPORTED);
     CHECK(status_of("tiny-llama", {.n_layers = -1}, "n_layers is -1") == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(status_of("tiny-llama", {.n_layers = 2000}, "the limit is 1024") == PONDER_STATUS_LIMIT);
     CHECK(status_of("tiny-llama", {.n_experts = 8}, "has no experts") == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(status_of("tiny-deepseek-v3", {.n_experts = -1}, "n_experts is -1") == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(status_of("tiny-deepseek-v3", {.n_experts = 1}, "it must be at least 2") == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(status_of("tiny-deepseek-v3", {.n_experts = 5000}, "the limit is 4096") == PONDER_STATUS_LIMIT);
     CHECK(status_of("tiny-llama", {.tokenizer_path = "/nonexistent/tokenizer.json"}, "/nonexistent/tokenizer.json") == PONDER_STATUS_IO);
     const auto made = ponder::synthesize("tiny-llama", "/nonexistent/model.gguf", {});
     REQUIRE_FALSE(made);
@@ -241,7 +246,8 @@ TEST_CASE("synth_mix: every mix fits every real shape") {
         if (std::string(shape.name).starts_with("tiny")) continue;
         for (const TypeMix& mix : ponder::synth::type_mixes()) {
             const auto types = planned_types(shape.name, mix.name);
-            CHECK(types.at("blk.0.ffn_gate.weight") == mix.base_type);
+            const bool has_experts = shape.experts.n_experts > 0;
+            CHECK(types.at(has_experts ? "blk.3.ffn_gate_exps.weight" : "blk.0.ffn_gate.weight") == mix.base_type);
         }
     }
 }
@@ -251,7 +257,7 @@ TEST_CASE("synth_shapes: parameter counts are the published ones") {
         const SynthShape& shape = **ponder::synth::find_synth_shape(name);
         double n = 0;
         for (const SynthTensor& tensor : ponder::synth::list_synth_tensors(shape, shape.n_layers)) {
-            n += static_cast<double>(tensor.n_cols) * static_cast<double>(tensor.n_rows);
+            n += static_cast<double>(tensor.n_cols) * static_cast<double>(tensor.total_rows());
         }
         return n / 1e9;
     };
@@ -262,6 +268,8 @@ TEST_CASE("synth_shapes: parameter counts are the published ones") {
     CHECK(count("r1-distill-llama-8b") == doctest::Approx(8.030).epsilon(0.001));
     CHECK(count("r1-distill-llama-70b") == doctest::Approx(70.554).epsilon(0.001));
     CHECK(count("r1-0528-qwen3-8b") == doctest::Approx(8.191).epsilon(0.001));
+    CHECK(count("deepseek-r1") == doctest::Approx(671.026).epsilon(0.00001));
+    CHECK(count("deepseek-v2-lite") == doctest::Approx(15.706).epsilon(0.001));
 }
 
 TEST_CASE("synth_shapes: Llama 3.1 rotation factors are the published ones") {
