@@ -23,6 +23,9 @@ class MappedFile {
     ~MappedFile();
 
     std::span<const std::byte> bytes() const { return {data_, size_}; }
+    // Gives back the memory of the whole pages inside `range`, a part of bytes(): it stays readable and is read again when touched. For
+    // those that stream through files larger than memory.
+    void release(std::span<const std::byte> range) const;
     const std::string& path() const { return path_; }
 
   private:

@@ -171,7 +171,11 @@ TEST_CASE("synth: stored types of tiny models, and their errors") {
         }
         CHECK(error / power < (type == std::string("Q4_0") ? 1e-2 : 1e-4));
     }
-    CHECK(status_of("tiny-llama", {.type = "Q4_K_M"}, "rows of 64, Q4_K takes multiples of 256") == PONDER_STATUS_UNSUPPORTED);
+    // Rows of 64 are no super-blocks.
+    const TempFolder folder;
+    const ModelFile file = open(make(folder, "tiny-llama", {.type = "Q4_K_M"}));
+    CHECK(type_name(file, "blk.0.attn_q.weight") == "Q5_0");
+    CHECK(type_name(file, "output.weight") == "Q8_0");
 }
 
 TEST_CASE("synth: a seed fixes the file's bytes, whatever the number of threads") {
@@ -242,6 +246,7 @@ TEST_CASE("synth_mix: every mix fits every real shape") {
         for (const TypeMix& mix : ponder::synth::type_mixes()) {
             const auto types = planned_types(shape.name, mix.name);
             CHECK(types.at("blk.0.ffn_gate.weight") == mix.base_type);
+            CHECK(types.at("blk.0.attn_norm.weight") == "F32");
         }
     }
 }
