@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four independent multiply-and-rotate chains over stripes of 32 bytes, folded at the end.
+// Four independent multiply-and-shift chains over stripes of 32 bytes, folded at the end.
 #include "base/checksum.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace ponder {
@@ -13,7 +12,10 @@ namespace {
 // Odd, so that multiplying loses nothing: any single changed word changes its lane.
 constexpr uint64_t kFactor = 0x9fb21c651e98df25u;
 
-uint64_t fold(uint64_t state, uint64_t word) { return std::rotl((state ^ word) * kFactor, 29); }
+uint64_t fold(uint64_t state, uint64_t word) {
+    state = (state ^ word) * kFactor;
+    return state ^ state >> 32;
+}
 
 }  // namespace
 
@@ -43,7 +45,7 @@ uint64_t Checksum::value() const {
     uint64_t state = n_bytes_;
     for (const uint64_t lane : lanes_) state = fold(state, lane);
     for (size_t i = 0; i < n_bytes_ % kStripe; ++i) state = fold(state, static_cast<uint64_t>(rest_[i]));
-    return state ^ state >> 32;
+    return state;
 }
 
 }  // namespace ponder
