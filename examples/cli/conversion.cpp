@@ -23,36 +23,25 @@ using TypeTotals = std::map<std::string, TypeTotal>;
 
 struct Result {
     TypeTotals types;
-    uint64_t in_bytes = 0, out_bytes = 0;  // of the files
+    uint64_t file_bytes = 0;
     double seconds = 0;
 };
 
-uint64_t file_bytes(const std::string& path) {
+void describe_output(const std::string& path, Result& result) {
     ponder_error error;
     ponder_file* opened = nullptr;
     check(ponder_file_open(path.c_str(), &opened, &error), error);
     const FileHandle file(opened);
     ponder_file_info info = PONDER_FILE_INFO_INIT;
     check(ponder_file_describe(opened, &info, &error), error);
-    return info.file_bytes;
-}
-
-TypeTotals count_types(const std::string& path) {
-    ponder_error error;
-    ponder_file* opened = nullptr;
-    check(ponder_file_open(path.c_str(), &opened, &error), error);
-    const FileHandle file(opened);
-    ponder_file_info info = PONDER_FILE_INFO_INIT;
-    check(ponder_file_describe(opened, &info, &error), error);
-    TypeTotals totals;
+    result.file_bytes = info.file_bytes;
     for (int64_t i = 0; i < info.n_tensors; ++i) {
         ponder_tensor_info tensor = PONDER_TENSOR_INFO_INIT;
         check(ponder_file_describe_tensor(opened, i, &tensor, &error), error);
-        TypeTotal& total = totals[tensor.type];
+        TypeTotal& total = result.types[tensor.type];
         ++total.n_tensors;
         total.n_bytes += tensor.n_bytes;
     }
-    return totals;
 }
 
 // "Q4_K 169, Q6_K 29": types by the bytes they take, with their numbers of tensors.
@@ -73,8 +62,9 @@ void report_json(const Conversion& conversion, const Result& result, const ponde
     write_out(to_json_line(Json{{"in", conversion.in},
                                 {"out", conversion.out},
                                 {"n_tensors", report.n_tensors},
-                                {"in_bytes", result.in_bytes},
-                                {"out_bytes", result.out_bytes},
+                                {"source_bytes", report.source_bytes},
+                                {"written_bytes", report.written_bytes},
+                                {"file_bytes", result.file_bytes},
                                 {"types", types},
                                 {"n_copied", report.n_copied},
                                 {"n_fallbacks", report.n_fallbacks},
@@ -84,7 +74,7 @@ void report_json(const Conversion& conversion, const Result& result, const ponde
 }
 
 void report_text(const Conversion& conversion, const Result& result, const ponder_convert_report& report) {
-    std::string line = shown_text(conversion.out) + ": " + format_bytes(result.in_bytes) + " -> " + format_bytes(result.out_bytes) + ", " +
+    std::string line = shown_text(conversion.out) + ": " + format_bytes(report.source_bytes) + " -> " + format_bytes(report.written_bytes) + ", " +
                        std::to_string(report.n_tensors) + " tensors (" + list_types(result.types) + ")";
     if (report.n_fallbacks > 0) line += ", " + std::to_string(report.n_fallbacks) + " of them in another type because of their row length";
     if (report.n_without_importance > 0) line += ", " + std::to_string(report.n_without_importance) + " without importance";
@@ -104,7 +94,6 @@ void add_conversion_options(CLI::App& app, Conversion& conversion) {
 void run_conversion(const Conversion& conversion) {
     const auto start = std::chrono::steady_clock::now();
     Result result;
-    result.in_bytes = file_bytes(conversion.in);
     ProgressBar bar;
     ponder_convert_report report = PONDER_CONVERT_REPORT_INIT;
     ponder_convert_params params = PONDER_CONVERT_PARAMS_INIT;
@@ -119,8 +108,7 @@ void run_conversion(const Conversion& conversion) {
     bar.clear();
     check(status, error);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    result.out_bytes = file_bytes(conversion.out);
-    result.types = count_types(conversion.out);
+    describe_output(conversion.out, result);
     conversion.is_json ? report_json(conversion, result, report) : report_text(conversion, result, report);
 }
 

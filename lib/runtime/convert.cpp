@@ -179,7 +179,8 @@ Result<void> check_room(const std::string& out, uint64_t n_bytes) {
     std::error_code problem;
     const auto folder = std::filesystem::absolute(out, problem).parent_path();
     const auto space = std::filesystem::space(folder, problem);
-    if (problem || space.available >= n_bytes) return {};
+    // Some file systems do not know and say 0.
+    if (problem || space.capacity == 0 || space.available >= n_bytes) return {};
     return make_error(PONDER_STATUS_IO, "%s: needs %" PRIu64 " bytes, but the disk has room for %" PRIu64, out.c_str(), n_bytes,
                       static_cast<uint64_t>(space.available));
 }

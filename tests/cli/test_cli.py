@@ -313,8 +313,9 @@ class Model(ToolTest):
         result = run("quantize", model, out, "Q4_K_M", "--json")
         self.assert_done(result)
         done = json_lines(result.stdout)[0]
-        self.assertEqual(done["out_bytes"], os.path.getsize(out))
-        self.assertEqual(done["in_bytes"], os.path.getsize(model))
+        self.assertEqual(done["file_bytes"], os.path.getsize(out))
+        self.assertEqual(done["written_bytes"], sum(total["bytes"] for total in done["types"].values()))
+        self.assertTrue(done["written_bytes"] < done["source_bytes"] < os.path.getsize(model))
         self.assertEqual(done["n_tensors"], 27)
         self.assertEqual(sum(total["tensors"] for total in done["types"].values()), 27)
         self.assertEqual(done["n_fallbacks"], 15)  # rows of 64 are no super-blocks

@@ -129,6 +129,31 @@ TEST_CASE("importance: lies in the GGUF form") {
     for (size_t n = 0; n + 32 < whole.size(); ++n) CHECK_FALSE(ImportanceMatrix::read_bytes(whole.first(n), "m"));
 }
 
+TEST_CASE("importance: 20,000 damaged files end in an error or in a matrix that can be used") {
+    const GgufBytes forms[] = {legacy({{"x.weight", 2, {2, 4, 6}}, {"y.weight", 1, {1, 2}}}), gguf_form({2, 4, 6, 8}, {2, 4})};
+    std::mt19937 random(4);
+    int n_read = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        std::vector<std::byte> bytes = forms[i % 2].bytes();
+        const auto n_damages = 1 + random() % 3;
+        for (unsigned k = 0; k < n_damages; ++k) bytes[random() % bytes.size()] = static_cast<std::byte>(random() % 3 ? random() : 255);
+        if (random() % 8 == 0) bytes.resize(random() % bytes.size());
+        const auto matrix = ImportanceMatrix::read_bytes(bytes, "m");
+        if (!matrix) continue;
+        ++n_read;
+        for (const char* name : {"x.weight", "y.weight"}) {
+            if (!matrix->has(name)) continue;
+            const auto values = matrix->values(name);
+            for (const int64_t n_cols : {1, 2, 3, 4}) {
+                const auto n_matrices = static_cast<int64_t>(values.size()) / n_cols;
+                if (n_matrices > 0 && matrix->check(name, n_cols, n_matrices)) CHECK(n_cols * n_matrices == static_cast<int64_t>(values.size()));
+            }
+        }
+    }
+    CHECK(n_read > 1000);  // the damage is not so great that nothing is tested
+    CHECK(n_read < 19'000);
+}
+
 TEST_CASE("importance: columns that matter are stored more exactly, each expert by its own") {
     constexpr int64_t kCols = 256, kRows = 32, kExperts = 2;
     const auto values = ponder_test::random_values(kCols * kRows * kExperts, 21);
