@@ -74,8 +74,8 @@ void report_json(const Conversion& conversion, const Result& result, const ponde
 }
 
 void report_text(const Conversion& conversion, const Result& result, const ponder_convert_report& report) {
-    std::string line = shown_text(conversion.out) + ": " + format_bytes(report.source_bytes) + " -> " + format_bytes(report.written_bytes) + ", " +
-                       std::to_string(report.n_tensors) + " tensors (" + list_types(result.types) + ")";
+    std::string line = shown_text(conversion.out) + ": " + format_bytes(report.source_bytes) + " -> " + format_bytes(report.written_bytes) +
+                       ", " + std::to_string(report.n_tensors) + " tensors (" + list_types(result.types) + ")";
     if (report.n_fallbacks > 0) line += ", " + std::to_string(report.n_fallbacks) + " of them in another type because of their row length";
     if (report.n_without_importance > 0) line += ", " + std::to_string(report.n_without_importance) + " without importance";
     char time[48];

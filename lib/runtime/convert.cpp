@@ -70,7 +70,8 @@ class Stream {
 
   private:
     static Error differs(const std::string& what) {
-        return make_error(PONDER_STATUS_IO, "%s reads back differently from what was written: the disk or the memory is at fault", what.c_str());
+        return make_error(PONDER_STATUS_IO, "%s reads back differently from what was written: the disk or the memory is at fault",
+                          what.c_str());
     }
 
     double share(uint64_t bytes) const { return plan_.n_bytes == 0 ? 1 : static_cast<double>(bytes) / static_cast<double>(plan_.n_bytes); }
@@ -137,15 +138,16 @@ class Stream {
     Result<void> compare_headers(const ModelFile& written, const Metadata& metadata) const {
         const auto& a = written.metadata.entries();
         const auto& b = metadata.entries();
-        const bool has_same_keys = std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Metadata::Entry& x, const Metadata::Entry& y) {
-            return x.key == y.key && x.value == y.value;
-        });
+        const bool has_same_keys =
+            std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                       [](const Metadata::Entry& x, const Metadata::Entry& y) { return x.key == y.key && x.value == y.value; });
         if (!has_same_keys) return differs("metadata");
         if (written.tensors.size() != plan_.tensors.size()) return differs("the number of tensors");
         for (size_t i = 0; i < plan_.tensors.size(); ++i) {
             const StoredTensor& found = written.tensors[i];
             const OutputTensor& meant = plan_.tensors[i];
-            if (found.name == meant.name && found.type == meant.type->id && found.n_dims == meant.n_dims && found.dims == meant.dims) continue;
+            if (found.name == meant.name && found.type == meant.type->id && found.n_dims == meant.n_dims && found.dims == meant.dims)
+                continue;
             return differs("shape or type of tensor '" + printable(meant.name) + "'");
         }
         return {};

@@ -63,7 +63,8 @@ class Hyper {
 
 MixModel describe(const ModelFile& source, const Hyper& hyper, bool has_importance) {
     const auto number = [&](const char* suffix, int64_t otherwise) {
-        return static_cast<int32_t>(std::clamp<int64_t>(hyper.find(suffix).value_or(otherwise), 0, std::numeric_limits<int32_t>::max() / 8));
+        return static_cast<int32_t>(
+            std::clamp<int64_t>(hyper.find(suffix).value_or(otherwise), 0, std::numeric_limits<int32_t>::max() / 8));
     };
     MixModel model;
     model.n_layers = number("block_count", 0);
@@ -163,7 +164,8 @@ class Planner {
         const int64_t head_rows = n_nope_ + n_value_;
         if (tensor.n_dims != 2 || tensor.dims[0] != n_latent_ || tensor.dims[1] != n_heads_ * head_rows) {
             return make_error(PONDER_STATUS_FORMAT,
-                              "tensor '%s': %" PRId64 " x %" PRId64 " is not [%" PRId64 ", %" PRId64 " heads x (%" PRId64 " + %" PRId64 ")]",
+                              "tensor '%s': %" PRId64 " x %" PRId64 " is not [%" PRId64 ", %" PRId64 " heads x (%" PRId64 " + %" PRId64
+                              ")]",
                               printable(tensor.name).c_str(), tensor.dims[0], tensor.dims[1], n_latent_, n_heads_, n_nope_, n_value_);
         }
         const std::string blk = "blk." + std::to_string(place.layer) + ".";

@@ -47,8 +47,8 @@ class Fields {
         int32_t value;
         std::memcpy(&value, packed->data(), sizeof value);
         if (value >= low && value <= high) return value;
-        return make_error(PONDER_STATUS_FORMAT, "%s at byte %zu is %" PRId32 ", not from %" PRId64 " to %" PRId64, what, at_ - 4, value, low,
-                          high);
+        return make_error(PONDER_STATUS_FORMAT, "%s at byte %zu is %" PRId32 ", not from %" PRId64 " to %" PRId64, what, at_ - 4, value,
+                          low, high);
     }
     Result<std::span<const std::byte>> take(const char* what, size_t n) {
         if (n > bytes_.size() - at_) {
@@ -104,8 +104,8 @@ Result<void> ImportanceMatrix::parse_gguf(std::span<const std::byte> bytes) {
         if (counts == nullptr) return make_error(PONDER_STATUS_FORMAT, "'%s' has no counts", printable(name).c_str());
         const int64_t n_matrices = sums.dims[1] * sums.dims[2];
         if (!is_float_matrix(sums) || !is_float_matrix(*counts) || counts->data.size() != static_cast<size_t>(n_matrices) * 4) {
-            return make_error(PONDER_STATUS_FORMAT, "'%s': sums are not F32, or counts are not F32 [1, %" PRId64 "]", printable(name).c_str(),
-                              n_matrices);
+            return make_error(PONDER_STATUS_FORMAT, "'%s': sums are not F32, or counts are not F32 [1, %" PRId64 "]",
+                              printable(name).c_str(), n_matrices);
         }
         if (auto checked = check_values(name, "sum", sums.data); !checked) return checked;
         if (auto checked = check_values(name, "count", counts->data); !checked) return checked;
@@ -143,7 +143,8 @@ Result<void> ImportanceMatrix::parse_legacy(std::span<const std::byte> bytes) {
 
 Result<void> ImportanceMatrix::check(std::string_view tensor, int64_t n_cols, int64_t n_matrices) const {
     const Entry& entry = entries_.find(tensor)->second;
-    const bool fits = entry.n_values / n_cols == n_matrices && entry.n_values % n_cols == 0 && (entry.n_cols == 0 || entry.n_cols == n_cols);
+    const bool fits =
+        entry.n_values / n_cols == n_matrices && entry.n_values % n_cols == 0 && (entry.n_cols == 0 || entry.n_cols == n_cols);
     if (fits) return {};
     return make_error(PONDER_STATUS_INVALID_ARGUMENT,
                       "%s: '%s' has %" PRId64 " values, but the model's tensor has %" PRId64 " columns in %" PRId64

@@ -27,7 +27,8 @@ class ImportanceMatrix {
     size_t n_entries() const { return entries_.size(); }
     bool has(std::string_view tensor) const { return entries_.contains(tensor); }
 
-    // For a tensor that it has. Errors: INVALID_ARGUMENT, naming the tensor, if its values are not for n_matrices matrices of n_cols columns.
+    // For a tensor that it has. Errors: INVALID_ARGUMENT, naming the tensor, if its values are not for n_matrices matrices of n_cols
+    // columns.
     Result<void> check(std::string_view tensor, int64_t n_cols, int64_t n_matrices) const;
     // Mean squared inputs [n_matrices, n_cols] of a tensor that check() accepts; all 1 for a matrix (an expert) that no sample reached.
     std::vector<float> values(std::string_view tensor) const;

@@ -111,7 +111,7 @@ constexpr NamedRole kLayerRoles[] = {
 };
 
 // Small matrices of other architectures that no kernel takes quantised.
-constexpr std::string_view kUnquantisedParts[] = {"_norm.weight", "ssm_conv1d", "shortconv.conv", "altup",        "laurel",
+constexpr std::string_view kUnquantisedParts[] = {"_norm.weight", "ssm_conv1d", "shortconv.conv", "altup",       "laurel",
                                                   "time_mix_",    "rel_b",      "position_embd",  "token_types", "per_layer_model_proj"};
 
 bool holds(Condition condition, const MixModel& model, int32_t layer) {
@@ -223,7 +223,8 @@ TensorPlace place_of(std::string_view name, int n_dims) {
         place.role = part == "token_embd" ? TensorRole::kTokenEmbedding : part == "output" ? TensorRole::kOutput : TensorRole::kOtherMatrix;
         return place;
     }
-    const auto* row = std::find_if(std::begin(kLayerRoles), std::end(kLayerRoles), [&](const NamedRole& known) { return known.name == part; });
+    const auto* row =
+        std::find_if(std::begin(kLayerRoles), std::end(kLayerRoles), [&](const NamedRole& known) { return known.name == part; });
     place.role = row != std::end(kLayerRoles) ? row->role : TensorRole::kOtherMatrix;
     return place;
 }

@@ -22,14 +22,14 @@ enum class TensorRole {
     kFfnGate,
     kFfnUp,
     kFfnDown,
-    kLatentQA,         // attn_q_a
-    kLatentQB,         // attn_q_b
-    kLatentKvA,        // attn_kv_a_mqa
-    kLatentKvB,        // attn_kv_b, or both its parts
-    kLatentKB,         // attn_k_b
-    kLatentVB,         // attn_v_b
-    kRouter,           // ffn_gate_inp: stays F32
-    kFfnGateExperts,   // and so on: all routed experts, [n_experts] matrices
+    kLatentQA,        // attn_q_a
+    kLatentQB,        // attn_q_b
+    kLatentKvA,       // attn_kv_a_mqa
+    kLatentKvB,       // attn_kv_b, or both its parts
+    kLatentKB,        // attn_k_b
+    kLatentVB,        // attn_v_b
+    kRouter,          // ffn_gate_inp: stays F32
+    kFfnGateExperts,  // and so on: all routed experts, [n_experts] matrices
     kFfnUpExperts,
     kFfnDownExperts,
     kFfnGateShared,

@@ -59,7 +59,8 @@ TEST_CASE("capi_convert: what is refused or stopped leaves nothing") {
     CHECK(status_with([](auto& params) { params.n_threads = -1; }) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(status_with([](auto& params) { params.struct_size = 8; }) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(status_with([](auto& params) { params.imatrix_path = "no-such-file"; }) == PONDER_STATUS_IO);
-    CHECK(status_with([](auto& params) { params.on_progress = [](void*, int32_t, double) { return int32_t{1}; }; }) == PONDER_STATUS_CANCELLED);
+    CHECK(status_with([](auto& params) { params.on_progress = [](void*, int32_t, double) { return int32_t{1}; }; }) ==
+          PONDER_STATUS_CANCELLED);
     ponder_convert_report report = {};  // its struct_size is not set
     CHECK(status_with([&](auto& params) { params.report = &report; }) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_file_convert("no-such-file", out.c_str(), nullptr, &err) == PONDER_STATUS_IO);
@@ -68,10 +69,11 @@ TEST_CASE("capi_convert: what is refused or stopped leaves nothing") {
 TEST_CASE("ponder_hpp: File::convert") {
     const std::string in = ponder_test::tiny_model(), out = ponder_test::scratch_path("converted-hpp.gguf");
     double last = 0;
-    const auto report = ponder::File::convert(in, out, {.type = "Q4_K_M", .n_threads = 1, .on_progress = [&](ponder::Stage stage, double share) {
-                                                            last = share;
-                                                            return stage == ponder::Stage::kWrite;
-                                                        }});
+    const auto report =
+        ponder::File::convert(in, out, {.type = "Q4_K_M", .n_threads = 1, .on_progress = [&](ponder::Stage stage, double share) {
+                                            last = share;
+                                            return stage == ponder::Stage::kWrite;
+                                        }});
     CHECK(last == doctest::Approx(1.0));
     CHECK(report.n_fallbacks == 15);
     CHECK(type_of(out, "blk.1.attn_q.weight") == "Q5_0");

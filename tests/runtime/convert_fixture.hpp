@@ -62,7 +62,8 @@ class HandBuilt {
     }
 
     // Values of `type` rounded from `values`.
-    ponder::StoredTensor& add(std::string_view name, std::initializer_list<int64_t> dims, std::string_view type, const std::vector<float>& values) {
+    ponder::StoredTensor& add(std::string_view name, std::initializer_list<int64_t> dims, std::string_view type,
+                              const std::vector<float>& values) {
         const ponder::QuantType& quant = *ponder::find_quant_type(type);
         std::vector<std::byte> bytes(values.size() / quant.block_len * quant.block_bytes);
         quant.encode(values.data(), bytes.data(), static_cast<int64_t>(values.size() / quant.block_len), nullptr);

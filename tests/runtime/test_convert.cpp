@@ -95,7 +95,7 @@ TEST_CASE("convert: K types and others of super-blocks decode near the source") 
     built.add("blk.0.ffn_up.weight", {512, 96}, "F32", values);
     const TemporaryFolder folder;
     // Bits a weight decide: a normal variable's error at 2.6, 3.4, 4.5, 5.5, 6.6 bits.
-    const std::pair<const char*, double> limits[] = {{"Q2_K", 0.32}, {"Q3_K_M", 0.18}, {"Q4_K_M", 0.09}, {"Q4_0", 0.1},  {"IQ4_NL", 0.09},
+    const std::pair<const char*, double> limits[] = {{"Q2_K", 0.32},  {"Q3_K_M", 0.18}, {"Q4_K_M", 0.09}, {"Q4_0", 0.1},   {"IQ4_NL", 0.09},
                                                      {"IQ4_XS", 0.1}, {"MXFP4", 0.13},  {"Q5_K_M", 0.05}, {"Q6_K", 0.025}, {"Q8_0", 0.008}};
     for (const auto& [type, limit] : limits) {
         CAPTURE(type);

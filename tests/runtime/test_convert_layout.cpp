@@ -124,7 +124,7 @@ TEST_CASE("convert: FP8 with factors becomes BF16, also where attn_kv_b is split
     constexpr int64_t kRows = kHeads * (kNope + kValue);
     std::vector<std::byte> codes(kRows * kLatent);
     for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::byte>(i * 37 % 120);  // no NaN
-    const float factors[2] = {0.5f, 2.0f};                                                        // 216 rows: two blocks of them
+    const float factors[2] = {0.5f, 2.0f};                                                      // 216 rows: two blocks of them
     HandBuilt built = latent_model();
     StoredTensor& tensor = built.add_bytes("blk.0.attn_kv_b.weight", {kLatent, kRows}, "F8_E4M3", codes);
     tensor.scales.push_back(built.keep(std::as_bytes(std::span(factors))));
@@ -156,7 +156,8 @@ TEST_CASE("convert: experts that lie apart become one tensor") {
         const ModelFile file = built.convert(folder.path("out.gguf"), {.type = type});
         const auto found = values_of(*file.find("blk.1.ffn_up_exps.weight"));
         std::vector<float> exact;
-        for (size_t i = kExperts; i-- > 0;) exact.insert(exact.end(), &values[i * kCols * kRows], &values[i * kCols * kRows] + kCols * kRows);
+        for (size_t i = kExperts; i-- > 0;)
+            exact.insert(exact.end(), &values[i * kCols * kRows], &values[i * kCols * kRows] + kCols * kRows);
         CHECK(ponder_test::relative_error(exact, found) < (type == std::string("Q4_K_M") ? 0.09 : 0.006));
         CHECK((found == exact) == (type == std::string("") || type == std::string("F32")));
     }

@@ -42,7 +42,9 @@ GgufBytes gguf_form(const std::vector<float>& sums, const std::vector<float>& co
     const auto sum_bytes = (sums.size() * 4 + 31) / 32 * 32;
     GgufBytes bytes;
     bytes.header(2, 1).key_string("general.type", type);
-    bytes.tensor("x.weight.in_sum2", {static_cast<int64_t>(sums.size()) / n, n}, 0, 0).tensor("x.weight.counts", {1, n}, 0, sum_bytes).pad();
+    bytes.tensor("x.weight.in_sum2", {static_cast<int64_t>(sums.size()) / n, n}, 0, 0)
+        .tensor("x.weight.counts", {1, n}, 0, sum_bytes)
+        .pad();
     for (const float value : sums) bytes.put(value);
     bytes.pad();
     for (const float value : counts) bytes.put(value);
@@ -106,7 +108,8 @@ TEST_CASE("importance: lies in the older form") {
     for (const int32_t n : {-1, 0x7fffffff, 300'000}) {
         CHECK(refusal(GgufBytes().put(n)).status == PONDER_STATUS_FORMAT);
         CHECK(refusal(GgufBytes().put<int32_t>(1).put(n).raw("name")).status == PONDER_STATUS_FORMAT);
-        CHECK(refusal(GgufBytes().put<int32_t>(1).put<int32_t>(1).raw("a").put<int32_t>(1).put(n).put(1.0f)).status == PONDER_STATUS_FORMAT);
+        CHECK(refusal(GgufBytes().put<int32_t>(1).put<int32_t>(1).raw("a").put<int32_t>(1).put(n).put(1.0f)).status ==
+              PONDER_STATUS_FORMAT);
     }
 }
 
@@ -146,7 +149,8 @@ TEST_CASE("importance: 20,000 damaged files end in an error or in a matrix that 
             const auto values = matrix->values(name);
             for (const int64_t n_cols : {1, 2, 3, 4}) {
                 const auto n_matrices = static_cast<int64_t>(values.size()) / n_cols;
-                if (n_matrices > 0 && matrix->check(name, n_cols, n_matrices)) CHECK(n_cols * n_matrices == static_cast<int64_t>(values.size()));
+                if (n_matrices > 0 && matrix->check(name, n_cols, n_matrices))
+                    CHECK(n_cols * n_matrices == static_cast<int64_t>(values.size()));
             }
         }
     }

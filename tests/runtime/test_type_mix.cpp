@@ -27,8 +27,8 @@ TEST_CASE("type_mix: roles and layers from names") {
     CHECK(place_of("token_embd.weight", 2).role == TensorRole::kTokenEmbedding);
     CHECK(place_of("output.weight", 2).role == TensorRole::kOutput);
     CHECK(place_of("rope_freqs.weight", 1).role == TensorRole::kRopeFactors);
-    for (const char* odd : {"blk.weight", "blk..attn_q.weight", "blk.-1.attn_q.weight", "blk.99999999999.attn_q.weight", "blk.5000.attn_q.weight",
-                            "blk.1", "", "weight", "attn_q"}) {
+    for (const char* odd : {"blk.weight", "blk..attn_q.weight", "blk.-1.attn_q.weight", "blk.99999999999.attn_q.weight",
+                            "blk.5000.attn_q.weight", "blk.1", "", "weight", "attn_q"}) {
         CAPTURE(odd);
         CHECK(place_of(odd, 2).role == TensorRole::kOther);
     }
@@ -78,7 +78,8 @@ TEST_CASE("type_mix: eight experts, tied embeddings, 80 layers, importance") {
 TEST_CASE("type_mix: every mix gives every row length a type that fits and can be made") {
     for (const TypeMix& mix : type_mixes()) {
         for (const int64_t n_cols : {1, 31, 32, 33, 96, 128, 256, 257, 1536}) {
-            for (const char* name : {"token_embd.weight", "output.weight", "blk.0.attn_v.weight", "blk.0.ffn_down.weight", "blk.0.x.weight"}) {
+            for (const char* name :
+                 {"token_embd.weight", "output.weight", "blk.0.attn_v.weight", "blk.0.ffn_down.weight", "blk.0.x.weight"}) {
                 CAPTURE(mix.name);
                 CAPTURE(n_cols);
                 const TypeChoice choice = choose_type(mix, {.n_layers = 8, .n_heads = 8, .n_kv_heads = 2}, place_of(name, 2), n_cols);
