@@ -32,7 +32,7 @@ THIRD_PARTY = {
 }
 STD_C = {"stddef.h", "stdint.h"}
 # The lists of types and architectures; the shapes and type mixes of test models copy what real files look like, so they are lists too.
-REGISTRIES = re.compile(r"lib/(quant/quant_registry|model/arch_\w+|runtime/synth_\w+)\.cpp$")
+REGISTRIES = re.compile(r"lib/(quant/quant_registry|model/arch_\w+|runtime/synth_\w+|runtime/type_mix)\.cpp$")
 TYPE_SWITCH = re.compile(r"case\s+(QuantType|QuantId|Architecture|Arch)::|\barch\w*\s*[=!]=\s*\"|[=!]=\s*\"[TI]?I?Q\d_\w+\"")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 

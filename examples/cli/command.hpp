@@ -29,5 +29,7 @@ std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_synth_command();
 std::unique_ptr<Command> make_inspect_command();
 std::unique_ptr<Command> make_plan_command();
+std::unique_ptr<Command> make_convert_command();
+std::unique_ptr<Command> make_quantize_command();
 
 }  // namespace ponder::tool

@@ -39,6 +39,8 @@ constexpr CommandEntry kCommands[] = {
     {"synth", "Write a model of a real shape with random weights", make_synth_command},
     {"inspect", "Show what is in a model file", make_inspect_command},
     {"plan", "Show the memory that a model would take", make_plan_command},
+    {"convert", "Turn a Hugging Face folder into a GGUF file", make_convert_command},
+    {"quantize", "Store a model's weights in other types", make_quantize_command},
 };
 
 int report_bad_usage(const std::string& what, const std::string& why, const std::string& command) {

@@ -467,6 +467,35 @@ typedef struct ponder_synth_params {
  * a regular file), CANCELLED, OUT_OF_MEMORY. */
 PONDER_API ponder_status ponder_file_synthesize(const char *shape, const char *path, const ponder_synth_params *params, ponder_error *err);
 
+typedef struct ponder_convert_report {
+    uint32_t struct_size;
+    int32_t reserved;
+    int64_t n_tensors;
+    int64_t n_copied;           /* tensors whose bytes went over as they were */
+    int64_t n_fallbacks;        /* tensors whose rows do not fit the type that the mix says and that got another; the log names them */
+    int64_t n_without_importance; /* tensors quantised without importance although a matrix was given */
+    uint64_t source_bytes;      /* of all tensors */
+    uint64_t written_bytes;
+} ponder_convert_report;
+#define PONDER_CONVERT_REPORT_INIT { sizeof(ponder_convert_report), 0, 0, 0, 0, 0, 0, 0 }
+
+typedef struct ponder_convert_params {
+    uint32_t struct_size;
+    int32_t n_threads;          /* 0: all cores; the bytes of the result do not depend on it */
+    const char *type;           /* stored type mix, such as "Q4_K_M"; NULL: types stay, except FP8, which becomes BF16 */
+    const char *imatrix_path;   /* an importance matrix of llama.cpp, either form; NULL: none */
+    ponder_convert_report *report;  /* filled on success; may be NULL */
+    ponder_progress_fn on_progress; /* may be NULL */
+    void *progress_user_data;
+} ponder_convert_params;
+#define PONDER_CONVERT_PARAMS_INIT { sizeof(ponder_convert_params), 0, NULL, NULL, NULL, NULL, NULL }
+
+/* Writes the model at `in` (anything that ponder_file_open takes) as one GGUF file `out`, quantised by a mix if one is given. The file appears
+ * under its name only when it is whole and was read back from the disk and found right. Needs some tens of MB, however large the model.
+ * Errors: as ponder_file_open; UNSUPPORTED (type), INVALID_ARGUMENT (`out` is a file of the model itself; an importance matrix of another
+ * model), FORMAT, LIMIT, IO (also no room on the disk), CANCELLED, OUT_OF_MEMORY. */
+PONDER_API ponder_status ponder_file_convert(const char *in, const char *out, const ponder_convert_params *params, ponder_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -81,6 +81,23 @@ class File {
         progress.rethrow();
         detail::check(status, err);
     }
+    // Writes the model at `in` as one GGUF file, quantised if options.type says so; the result says what was done.
+    static ponder_convert_report convert(const std::string& in, const std::string& out, const ConvertOptions& options = {}) {
+        detail::Progress progress{options.on_progress, nullptr};
+        ponder_convert_report report = PONDER_CONVERT_REPORT_INIT;
+        ponder_convert_params params = PONDER_CONVERT_PARAMS_INIT;
+        params.n_threads = options.n_threads;
+        params.type = detail::c_text_or_null(options.type, "type");
+        params.imatrix_path = detail::c_text_or_null(options.imatrix_path, "imatrix_path");
+        params.report = &report;
+        params.on_progress = progress.c_fn();
+        params.progress_user_data = &progress;
+        ponder_error err;
+        const ponder_status status = ponder_file_convert(detail::c_text(in, "in"), detail::c_text(out, "out"), &params, &err);
+        progress.rethrow();
+        detail::check(status, err);
+        return report;
+    }
     // Strings inside are borrowed until the File is destroyed.
     ponder_file_info info() const {
         ponder_file_info info = PONDER_FILE_INFO_INIT;

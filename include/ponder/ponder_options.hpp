@@ -108,6 +108,13 @@ struct SynthOptions {
     ProgressFn on_progress{};
 };
 
+struct ConvertOptions {
+    std::string type{};          // stored type mix; empty: types stay, except FP8, which becomes BF16
+    std::string imatrix_path{};  // an importance matrix of llama.cpp; empty: none
+    int32_t n_threads = 0;       // 0: all cores
+    ProgressFn on_progress{};
+};
+
 namespace detail {
 
 inline void check(ponder_status status, const ponder_error& err) {

@@ -76,6 +76,14 @@ MappedFile::~MappedFile() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+void MappedFile::release(std::span<const std::byte> range) const {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
+    const auto end = reinterpret_cast<uintptr_t>(range.data() + range.size()) / page * page;
+    // Only a hint: where the system refuses it, memory is given back later.
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {
     auto file = MappedFile::open(path);
     if (!file) return file.error();

@@ -26,6 +26,9 @@ class MappedFile {
     // Copies the bytes from `offset` on past the mapping, and lets the system forget them: for data that is kept elsewhere from then on.
     // Any thread. Errors: PONDER_STATUS_IO, also where the file has become shorter.
     Result<void> read_once(uint64_t offset, std::span<std::byte> dst) const;
+    // Gives back the memory of the whole pages inside `range`, a part of bytes(): it stays readable and is read again when touched. For
+    // those that stream through files larger than memory.
+    void release(std::span<const std::byte> range) const;
     const std::string& path() const { return path_; }
 
   private:

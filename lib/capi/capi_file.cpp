@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// C ABI: looking into model files, and writing synthetic ones.
+// C ABI: looking into model files, converting them, and writing synthetic ones.
 #include <algorithm>
 
 #include "capi/guard.hpp"
@@ -7,6 +7,7 @@
 #include "format/json.hpp"
 #include "model/file_remarks.hpp"
 #include "quant/quant.hpp"
+#include "runtime/convert.hpp"
 #include "runtime/model_source.hpp"
 #include "runtime/synth.hpp"
 
@@ -158,6 +159,37 @@ PONDER_API ponder_status ponder_file_synthesize(const char* shape, const char* p
             synth.on_progress = [&](double fraction) { return p->on_progress(p->progress_user_data, PONDER_STAGE_WRITE, fraction) == 0; };
         }
         return ponder::synthesize(shape, path, synth);
+    });
+}
+
+PONDER_API ponder_status ponder_file_convert(const char* in, const char* out, const ponder_convert_params* params, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (auto given = require("in and out", in, out); !given) return given;
+        const auto p = read_struct(params, "ponder_convert_params");
+        if (!p) return p.error();
+        // Known to be good before hours of work depend on it.
+        const ponder_convert_report empty{};
+        if (p->report != nullptr) {
+            if (auto cleared = write_struct(empty, p->report, "report"); !cleared) return cleared;
+        }
+        ponder::ConvertParams convert;
+        convert.n_threads = p->n_threads;
+        if (p->type != nullptr) convert.type = p->type;
+        if (p->imatrix_path != nullptr) convert.importance_path = p->imatrix_path;
+        if (p->on_progress != nullptr) {
+            convert.on_progress = [&](double fraction) { return p->on_progress(p->progress_user_data, PONDER_STAGE_WRITE, fraction) == 0; };
+        }
+        const auto made = ponder::convert_file(in, out, convert);
+        if (!made) return made.error();
+        if (p->report == nullptr) return {};
+        const ponder_convert_report report{.struct_size = sizeof report,
+                                           .n_tensors = made->n_tensors,
+                                           .n_copied = made->n_copied,
+                                           .n_fallbacks = made->n_fallbacks,
+                                           .n_without_importance = made->n_without_importance,
+                                           .source_bytes = made->source_bytes,
+                                           .written_bytes = made->written_bytes};
+        return write_struct(report, p->report, "report");
     });
 }
 

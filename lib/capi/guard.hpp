@@ -64,6 +64,10 @@ template <>
 inline constexpr uint32_t kFirstSize<ponder_tensor_info> = 80;
 template <>
 inline constexpr uint32_t kFirstSize<ponder_synth_params> = 56;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_convert_params> = 48;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_convert_report> = 56;
 
 // Reads a caller's parameters; null gives all defaults. Errors: INVALID_ARGUMENT (a size that no version had), UNSUPPORTED (a field that
 // this version does not know is set).

@@ -172,12 +172,23 @@ Result<void> GgufWriter::append(std::span<const std::byte> data) {
     return pad();
 }
 
-Result<void> GgufWriter::finish() {
+Result<void> GgufWriter::check_complete() const {
     if (!has_header_) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s: finished without a header", file_.path().c_str());
     if (current_ < tensors_.size()) {
         const Planned& tensor = tensors_[current_];
         return refused(tensor.name, "finished with " + std::to_string(current_bytes_) + " of " + std::to_string(tensor.n_bytes) + " bytes");
     }
+    return {};
+}
+
+Result<std::string> GgufWriter::flush() {
+    if (auto complete = check_complete(); !complete) return complete.error();
+    if (auto flushed = file_.flush(); !flushed) return flushed.error();
+    return file_.temporary();
+}
+
+Result<void> GgufWriter::finish() {
+    if (auto complete = check_complete(); !complete) return complete;
     return file_.commit();
 }
 

@@ -43,6 +43,10 @@ class GgufWriter {
     // Errors: PONDER_STATUS_IO, PONDER_STATUS_INVALID_ARGUMENT.
     Result<void> append(std::span<const std::byte> data);
 
+    // Brings the complete file to the disk and says under which name it is there until finish(), for a look at it before that.
+    // Errors as finish().
+    Result<std::string> flush();
+
     // Errors: PONDER_STATUS_IO; PONDER_STATUS_INVALID_ARGUMENT if a tensor is not complete.
     Result<void> finish();
 
@@ -58,6 +62,7 @@ class GgufWriter {
 
     GgufWriter(OutputFile file, uint32_t alignment) : file_(std::move(file)), alignment_(alignment) {}
     Result<void> check_metadata() const;
+    Result<void> check_complete() const;
     Result<void> pad();
 
     OutputFile file_;

@@ -3,6 +3,7 @@
 #include "format/model_file.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "base/utf8.hpp"
@@ -41,6 +42,15 @@ int64_t ModelFile::n_parameters() const {
     int64_t total = 0;
     for (const StoredTensor& t : tensors) total += t.dims[0] * t.dims[1] * t.dims[2] * t.dims[3];
     return total;
+}
+
+void ModelFile::release(std::span<const std::byte> range) const {
+    for (const MappedFile& mapped : files) {
+        const auto bytes = mapped.bytes();
+        const std::less_equal<const std::byte*> precedes;  // ordered even for pointers into different files
+        const bool is_inside = precedes(bytes.data(), range.data()) && precedes(range.data() + range.size(), bytes.data() + bytes.size());
+        if (!range.empty() && is_inside) return mapped.release(range);
+    }
 }
 
 const StoredTensor* ModelFile::find(std::string_view name) const {

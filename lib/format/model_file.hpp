@@ -48,6 +48,9 @@ struct ModelFile {
     uint64_t file_bytes() const;   // of all parts
     int64_t n_parameters() const;  // elements of all tensors
 
+    // MappedFile::release of whichever file `range` lies in; nothing happens to bytes that are in no file.
+    void release(std::span<const std::byte> range) const;
+
     // Null if there is none. Needs index_tensors().
     const StoredTensor* find(std::string_view name) const;
 

@@ -87,8 +87,14 @@ Result<void> OutputFile::write(std::span<const std::byte> bytes) {
     return {};
 }
 
-Result<void> OutputFile::commit() {
+Result<void> OutputFile::flush() {
     // Some file systems report a full disk only here.
+    if (::fsync(fd_) != 0) return failure("cannot flush to the disk", errno);
+    (void)::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);  // only a hint
+    return {};
+}
+
+Result<void> OutputFile::commit() {
     if (::fsync(fd_) != 0) return failure("cannot flush to the disk", errno);
     if (::close(std::exchange(fd_, -1)) != 0) return failure("cannot close", errno);
     if (std::rename(temporary_.c_str(), target_.c_str()) != 0) return failure("cannot rename the finished file", errno);

@@ -24,11 +24,14 @@ class OutputFile {
     ~OutputFile();
 
     Result<void> write(std::span<const std::byte> bytes);
+    // Makes what was written so far durable and forgets the system's copy of it, so that who reads temporary() next reads the disk.
+    Result<void> flush();
     // Flushes to the disk, closes, renames.
     Result<void> commit();
 
     uint64_t n_written() const { return n_written_; }
     const std::string& path() const { return path_; }
+    const std::string& temporary() const { return temporary_; }  // where the bytes are until commit()
 
   private:
     OutputFile() = default;

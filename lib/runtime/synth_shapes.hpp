@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "format/metadata.hpp"
+#include "runtime/type_mix.hpp"
 
 namespace ponder::synth {
 
@@ -66,34 +67,8 @@ struct SynthShape {
     ExpertShape experts = {};
 };
 
-// What a tensor is for: decides its stored type in a mix, and how its values are drawn.
-enum class TensorRole {
-    kTokenEmbedding,
-    kOutput,
-    kAttnQ,
-    kAttnK,
-    kAttnV,
-    kAttnOutput,
-    kFfnGate,
-    kFfnUp,
-    kFfnDown,
-    kLatentQA,         // attn_q_a
-    kLatentQB,         // attn_q_b
-    kLatentKvA,        // attn_kv_a_mqa
-    kLatentKvB,        // attn_kv_b, or both its parts
-    kLatentKB,         // attn_k_b
-    kLatentVB,         // attn_v_b
-    kRouter,           // ffn_gate_inp: stays F32
-    kFfnGateExperts,   // and so on: all routed experts, [n_experts] matrices
-    kFfnUpExperts,
-    kFfnDownExperts,
-    kFfnGateShared,
-    kFfnUpShared,
-    kFfnDownShared,
-    kNorm,
-    kBias,
-    kRopeFactors,
-};
+// Decides a tensor's stored type in a mix, and how its values are drawn.
+using ponder::TensorRole;
 
 struct SynthTensor {
     std::string name;

@@ -191,6 +191,25 @@ PONDER_TEST_FIELD(ponder_synth_params, reserved, 36, 4);
 PONDER_TEST_FIELD(ponder_synth_params, on_progress, 40, 8);
 PONDER_TEST_FIELD(ponder_synth_params, progress_user_data, 48, 8);
 
+static_assert(sizeof(ponder_convert_report) == 56);
+PONDER_TEST_FIELD(ponder_convert_report, struct_size, 0, 4);
+PONDER_TEST_FIELD(ponder_convert_report, reserved, 4, 4);
+PONDER_TEST_FIELD(ponder_convert_report, n_tensors, 8, 8);
+PONDER_TEST_FIELD(ponder_convert_report, n_copied, 16, 8);
+PONDER_TEST_FIELD(ponder_convert_report, n_fallbacks, 24, 8);
+PONDER_TEST_FIELD(ponder_convert_report, n_without_importance, 32, 8);
+PONDER_TEST_FIELD(ponder_convert_report, source_bytes, 40, 8);
+PONDER_TEST_FIELD(ponder_convert_report, written_bytes, 48, 8);
+
+static_assert(sizeof(ponder_convert_params) == 48);
+PONDER_TEST_FIELD(ponder_convert_params, struct_size, 0, 4);
+PONDER_TEST_FIELD(ponder_convert_params, n_threads, 4, 4);
+PONDER_TEST_FIELD(ponder_convert_params, type, 8, 8);
+PONDER_TEST_FIELD(ponder_convert_params, imatrix_path, 16, 8);
+PONDER_TEST_FIELD(ponder_convert_params, report, 24, 8);
+PONDER_TEST_FIELD(ponder_convert_params, on_progress, 32, 8);
+PONDER_TEST_FIELD(ponder_convert_params, progress_user_data, 40, 8);
+
 #undef PONDER_TEST_FIELD
 
 #endif

@@ -22,6 +22,8 @@ int ponder_test_header_c99(void) {
     ponder_file_info file_info = PONDER_FILE_INFO_INIT;
     ponder_tensor_info tensor_info = PONDER_TENSOR_INFO_INIT;
     ponder_synth_params synth_params = PONDER_SYNTH_PARAMS_INIT;
+    ponder_convert_params convert_params = PONDER_CONVERT_PARAMS_INIT;
+    ponder_convert_report convert_report = PONDER_CONVERT_REPORT_INIT;
     return (int)err.status + (int)(device_info.struct_size - sizeof(device_info)) + (int)(model_params.struct_size - sizeof(model_params)) +
            (int)(model_info.struct_size - sizeof(model_info)) + (int)(text_info.struct_size - sizeof(text_info)) +
            (int)(session_params.struct_size - sizeof(session_params)) + (int)(session_info.struct_size - sizeof(session_info)) +
@@ -29,5 +31,6 @@ int ponder_test_header_c99(void) {
            (int)(event.struct_size - sizeof(event)) + (int)(evaluation.struct_size - sizeof(evaluation)) +
            (int)(plan_info.struct_size - sizeof(plan_info)) + (int)(plan_device.struct_size - sizeof(plan_device)) +
            (int)(file_info.struct_size - sizeof(file_info)) + (int)(tensor_info.struct_size - sizeof(tensor_info)) +
-           (int)(synth_params.struct_size - sizeof(synth_params));
+           (int)(synth_params.struct_size - sizeof(synth_params)) + (int)(convert_params.struct_size - sizeof(convert_params)) +
+           (int)(convert_report.struct_size - sizeof(convert_report));
 }

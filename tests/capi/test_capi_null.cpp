@@ -133,6 +133,8 @@ TEST_CASE("capi_null: calls on no handle") {
     CHECK(remark == nullptr);
     CHECK(ponder_file_synthesize(nullptr, "x", nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_file_synthesize("tiny-qwen2", nullptr, nullptr, nullptr) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_file_convert(nullptr, "x", nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_file_convert("x", nullptr, nullptr, nullptr) == PONDER_STATUS_INVALID_ARGUMENT);
 }
 
 TEST_CASE("capi_null: missing arguments on a live model") {

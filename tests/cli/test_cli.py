@@ -4,12 +4,14 @@ import json
 import math
 import os
 import select
+import signal
 import subprocess
+import time
 
 import tool_test
 from tool_test import DEADLINE_S, PONDER, STORIES, ToolTest, data, json_lines, read_npy, run
 
-COMMANDS = ["run", "chat", "tokenize", "render", "logits", "perplexity", "bench", "synth", "inspect", "plan"]
+COMMANDS = ["run", "chat", "tokenize", "render", "logits", "perplexity", "bench", "synth", "inspect", "plan", "convert", "quantize"]
 
 
 class Usage(ToolTest):
@@ -305,6 +307,63 @@ class Model(ToolTest):
         path = os.path.join(folder, "tiny.gguf")
         self.assert_fails(run("synth", "no-such-shape", path), 1, "ponder: synth: ", "no-such-shape")
         self.assertEqual(os.listdir(folder), [])
+
+    def test_quantize(self):
+        model, folder = self.tiny_model(), self.temporary_folder()
+        out = os.path.join(folder, "out.gguf")
+        result = run("quantize", model, out, "Q4_K_M", "--json")
+        self.assert_done(result)
+        done = json_lines(result.stdout)[0]
+        self.assertEqual(done["file_bytes"], os.path.getsize(out))
+        self.assertEqual(done["written_bytes"], sum(total["bytes"] for total in done["types"].values()))
+        self.assertTrue(done["written_bytes"] < done["source_bytes"] < os.path.getsize(model))
+        self.assertEqual(done["n_tensors"], 27)
+        self.assertEqual(sum(total["tensors"] for total in done["types"].values()), 27)
+        self.assertEqual(done["n_fallbacks"], 15)  # rows of 64 are no super-blocks
+        self.assertEqual(set(done["types"]), {"F32", "Q5_0", "Q8_0"})
+        inspected = json_lines(run("inspect", out, "--json").stdout)[0]
+        self.assertEqual(inspected["metadata"]["general.file_type"], 15)
+        self.assert_done(run("run", "-m", out, "-p", "hi", "--max-tokens", "3"))
+        plain = run("quantize", out, os.path.join(folder, "again.gguf"), "q8_0", "--threads", "1")
+        self.assert_done(plain)
+        self.assertRegex(plain.stdout, rb"^\S+again.gguf: .+ -> .+, 27 tensors \(Q8_0 16, F32 11\), \d+\.\d s\n$")
+        verbose = run("quantize", model, out, "Q4_K_M", "--verbose")
+        self.assertIn(b"blk.0.attn_q.weight: rows of 64 are not whole blocks of Q4_K; stored as Q5_0", verbose.stderr)
+
+    def test_convert(self):
+        model, folder = self.tiny_model(), self.temporary_folder()
+        out = os.path.join(folder, "out.gguf")
+        self.assert_done(run("convert", model, out))
+        with open(model, "rb") as a, open(out, "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        self.assert_done(run("convert", model, out, "--type", "BF16"))
+        self.assertEqual(json_lines(run("inspect", out, "--json").stdout)[0]["metadata"]["general.file_type"], 32)
+
+    def test_conversions_that_fail(self):
+        model, folder = self.tiny_model(), self.temporary_folder()
+        out = os.path.join(folder, "out.gguf")
+        self.assert_fails(run("quantize", model, out), 2, "type is required")
+        self.assert_fails(run("quantize", model), 2, "out is required")
+        self.assert_fails(run("convert", model, out, "--threads", "0"), 2, "--threads")
+        self.assert_fails(run("convert", model, out, "Q8_0"), 2)
+        self.assert_fails(run("quantize", model, out, "Q9"), 1, "no type mix", "Q4_K_M")
+        self.assert_fails(run("quantize", out, out, "Q8_0"), 1, "ponder: quantize: ", out)
+        self.assert_fails(run("quantize", model, model, "Q8_0"), 1, "choose another name")
+        self.assert_fails(run("quantize", model, out, "Q8_0", "--imatrix", model), 1, "general.type")
+        self.assert_fails(run("quantize", model, "/dev/full", "Q8_0"), 1, "/dev/full")
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_conversion_is_cancelled_by_a_signal(self):
+        folder = self.temporary_folder()
+        model, out = os.path.join(folder, "in.gguf"), os.path.join(folder, "out.gguf")
+        self.assert_done(run("synth", "r1-distill-qwen-1.5b", model, "--layers", "1", "--type", "Q8_0"))
+        process = subprocess.Popen([PONDER, "quantize", model, out, "Q4_K_M"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        while process.poll() is None and not any(".tmp-" in name for name in os.listdir(folder)):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=tool_test.DEADLINE_S)
+        self.assertEqual((process.returncode, error), (1, b"ponder: quantize: cancelled\n"))
+        self.assertEqual(os.listdir(folder), ["in.gguf"])
 
 
 if __name__ == "__main__":
