@@ -187,9 +187,8 @@ def stored_type(name, stored):
     """What the published files do: router corrections are F32 everywhere; in FP8 files only the layers' projections are FP8."""
     if name.endswith("e_score_correction_bias"):
         return "F32"
-    if stored == "F8_E4M3" and not (name.endswith("_proj.weight") and not name.endswith("eh_proj.weight")):
-        return "BF16"
-    return stored
+    is_projection = name.endswith(("_proj.weight", "_proj_with_mqa.weight")) and not name.endswith(".eh_proj.weight")
+    return "BF16" if stored == "F8_E4M3" and not is_projection else stored
 
 
 def source_name(name):

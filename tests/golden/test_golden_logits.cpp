@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "base/mapped_file.hpp"
+#include "evaluate.hpp"
 #include "format/json.hpp"
 #include "npy.hpp"
-#include "runtime/session.hpp"
 #include "test_data.hpp"
 
 namespace {
 
 using namespace ponder;
+using ponder_test::evaluate;
+using ponder_test::max_difference;
 
 struct Case {
     std::string model, logits;
@@ -41,29 +43,6 @@ Index read_index() {
     return index;
 }
 
-// Logits of all tokens, evaluated in chunks of `chunk`.
-std::vector<float> evaluate(const std::string& path, const std::vector<int32_t>& tokens, size_t chunk, int n_threads,
-                            int32_t kv_type = PONDER_TYPE_F32) {
-    auto model = Model::open(path, {.n_threads = n_threads});
-    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
-    auto session = Session::create(*model, {.kv_type = kv_type});
-    REQUIRE_MESSAGE(session, (session ? "" : session.error().message));
-    const auto n_vocab = static_cast<size_t>((*model)->hyper_parameters().n_vocab);
-    std::vector<float> logits(tokens.size() * n_vocab);
-    for (size_t i = 0; i < tokens.size(); i += chunk) {
-        const size_t n = std::min(chunk, tokens.size() - i);
-        REQUIRE((*session)->evaluate(std::span(tokens).subspan(i, n), logits.data() + i * n_vocab, n, {}));
-    }
-    return logits;
-}
-
-float max_difference(const std::vector<float>& a, const std::vector<float>& b) {
-    REQUIRE(a.size() == b.size());
-    float worst = 0.0f;
-    for (size_t i = 0; i < a.size(); i++) worst = std::max(worst, std::isfinite(a[i]) ? std::fabs(a[i] - b[i]) : INFINITY);
-    return worst;
-}
-
 }  // namespace
 
 TEST_CASE("golden: logits of dense models within 2e-4 of an independent implementation") {
@@ -75,9 +54,9 @@ TEST_CASE("golden: logits of dense models within 2e-4 of an independent implemen
         const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
         REQUIRE(expected);
         const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
-        const float worst = max_difference(logits, expected->data);
+        const double worst = max_difference(logits, expected->data);
         MESSAGE(c.model << ": largest difference " << worst);
-        CHECK(worst <= 2e-4f);
+        CHECK(worst <= 2e-4);
     }
 }
 
@@ -103,10 +82,10 @@ TEST_CASE("golden: f16 and q8_0 caches stay near the f32 cache") {
     float largest = 0.0f;
     for (const float v : exact) largest = std::max(largest, std::fabs(v));
     // Half has 11 significant bits, q8_0 about 7: errors of values and scores, relative to the largest logit.
-    const float f16 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_F16));
-    const float q8 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_Q8_0));
+    const double f16 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_F16));
+    const double q8 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_Q8_0));
     MESSAGE("f16 " << f16 << ", q8_0 " << q8 << ", largest logit " << largest);
-    CHECK(f16 > 0.0f);
-    CHECK(f16 < largest * 0x1p-9f);
-    CHECK(q8 < largest * 0x1p-4f);
+    CHECK(f16 > 0.0);
+    CHECK(f16 < largest * 0x1p-9);
+    CHECK(q8 < largest * 0x1p-4);
 }
