@@ -60,7 +60,7 @@ def load(folder, is_wide):
 
 def transformers_logits(model, values, tokens, is_wide):
     """[n_tokens, n_vocab] float64. The folder given to the library holds the weights' values as float32, whatever the model stores."""
-    config = {k: v for k, v in model["config"].items() if k != "quantization_config"} | {"torch_dtype": "float32"}
+    config = {k: v for k, v in model["config"].items() if k not in ("quantization_config", "torch_dtype", "dtype")} | {"torch_dtype": "float32"}
     plain = [(name, "F32", v.shape, np.ascontiguousarray(v).tobytes()) for name, v in values.items()]
     with tempfile.TemporaryDirectory() as folder:
         fixture.write_folder(folder, config, plain, 1)

@@ -230,11 +230,35 @@ def write_safetensors(path, parts):
             file.write(part[3])
 
 
-def write_folder(folder, config, parts, n_files):
-    """config.json and the tensors, dealt out to `n_files` files in turn."""
+def write_tokenizer(path):
+    """A byte-level tokenizer.json in the manner of Qwen2: two special tokens, the 256 bytes, two merges; later ids have no token."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(b) if b in plain else chr(256 + b - sum(p < b for p in plain)) for b in range(256)]
+    texts = ["<|begin|>", "<|end|>", *letters, "\u0120t", "\u0120th"]
+    split = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    stages = [
+        {"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    ]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    tokenizer = {
+        "version": "1.0",
+        "added_tokens": [{"id": i, "content": texts[i], **flags} for i in (0, 1)],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": stages},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+        "model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(texts)}, "merges": ["\u0120 t", "\u0120t h"]},
+    }
+    path.write_text(json.dumps(tokenizer, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def write_folder(folder, config, parts, n_files, has_tokenizer=False):
+    """config.json, a tokenizer if asked for, and the tensors, dealt out to `n_files` files in turn."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    if has_tokenizer:
+        write_tokenizer(folder / "tokenizer.json")
     if n_files == 1:
         write_safetensors(folder / "model.safetensors", parts)
         return

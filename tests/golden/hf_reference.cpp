@@ -53,24 +53,28 @@ void apply_yarn(Rope& rope, double theta, const json& scaling) {
     rope.magnitude = scaling.value("attention_factor", rope.magnitude);
 }
 
+// Since transformers 5, rope_parameters holds the base as well. Null: no scaling.
+json rope_scaling(const json& config) { return config.value("rope_parameters", config.value("rope_scaling", json())); }
+
 std::string scaling_type(const json& config) {
-    if (!config.contains("rope_scaling") || config["rope_scaling"].is_null()) return "none";
-    const json& scaling = config["rope_scaling"];
+    const json scaling = rope_scaling(config);
+    if (scaling.is_null()) return "none";
     return scaling.contains("rope_type") ? scaling["rope_type"] : scaling["type"];
 }
 
 Rope make_rope(const json& config, int64_t n_rot, bool is_interleaved) {
     Rope rope;
     rope.is_interleaved = is_interleaved;
-    const double theta = config["rope_theta"];
+    const json scaling = rope_scaling(config);
+    const double theta = scaling.contains("rope_theta") ? scaling["rope_theta"] : config["rope_theta"];
     const std::string type = scaling_type(config);
     for (int64_t i = 0; i < n_rot / 2; i++) {
         double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(n_rot));
-        if (type == "llama3") frequency = llama3_frequency(frequency, config["rope_scaling"]);
-        if (type == "linear") frequency /= config["rope_scaling"]["factor"].get<double>();
+        if (type == "llama3") frequency = llama3_frequency(frequency, scaling);
+        if (type == "linear") frequency /= scaling["factor"].get<double>();
         rope.frequencies.push_back(frequency);
     }
-    if (type == "yarn") apply_yarn(rope, theta, config["rope_scaling"]);
+    if (type == "yarn") apply_yarn(rope, theta, scaling);
     return rope;
 }
 
@@ -249,8 +253,9 @@ class Reference {
     double latent_scale(size_t k_dim) const {
         const double scale = 1.0 / std::sqrt(static_cast<double>(k_dim));
         if (scaling_type(c_) != "yarn") return scale;
-        const double all = c_["rope_scaling"].value("mscale_all_dim", 0.0);
-        const double m = all == 0.0 ? 1.0 : yarn_magnitude(c_["rope_scaling"]["factor"], all);
+        const json scaling = rope_scaling(c_);
+        const double all = scaling.value("mscale_all_dim", 0.0);
+        const double m = all == 0.0 ? 1.0 : yarn_magnitude(scaling["factor"], all);
         return scale * m * m;
     }
 

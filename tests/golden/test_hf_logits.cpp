@@ -82,7 +82,7 @@ bool check_pending(const std::string& name, bool is_done, const std::string& mes
 TEST_CASE("hf_reference: the models are those that transformers was asked about, and its float64 logits are ours") {
     const nlohmann::json expected = read_expected();
     REQUIRE(expected["models"].size() == all_references().size());
-    REQUIRE(all_references().size() >= 9);
+    REQUIRE(all_references().size() >= 10);
     for (size_t i = 0; i < all_references().size(); i++) {
         const Reference& reference = all_references()[i];
         const nlohmann::json& record = expected["models"][i];
@@ -104,6 +104,48 @@ TEST_CASE("hf_reference: the models are those that transformers was asked about,
                                       << reference.logits.smallest_margin);
         CHECK(worst <= 1e-9);
         CHECK(reference.logits.smallest_margin >= 1e-5);  // else float32 may choose other experts and the tests below mean nothing
+    }
+}
+
+TEST_CASE("hf_reference: what a config says shows in the logits, so that a reader that misses it is found out") {
+    struct Change {
+        std::string model, patch;
+    };
+    const Change changes[] = {
+        {"llama", R"({"rope_scaling": null})"},
+        {"llama", R"({"rope_scaling": {"high_freq_factor": 2.0}})"},
+        {"llama", R"({"rms_norm_eps": 1e-6})"},
+        {"llama", R"({"rope_theta": 10000.0})"},
+        {"llama-rope-parameters", R"({"rope_parameters": {"rope_type": "default"}})"},
+        {"llama-rope-parameters", R"({"rope_parameters": {"rope_theta": 10000.0}})"},
+        {"qwen2", R"({"rope_theta": 10000.0})"},
+        {"qwen2-tied-linear", R"({"rope_scaling": null})"},
+        {"qwen3", R"({"rope_scaling": null})"},
+        {"qwen3", R"({"rope_scaling": {"attention_factor": 1.0}})"},
+        {"qwen3-magnitude", R"({"rope_scaling": {"attention_factor": null}})"},
+        {"qwen3-magnitude", R"({"rope_scaling": {"beta_fast": null, "beta_slow": null}})"},
+        {"deepseek-v3-fp8", R"({"rope_scaling": null})"},
+        {"deepseek-v3-fp8", R"({"rope_scaling": {"mscale_all_dim": null}})"},
+        {"deepseek-v3-fp8", R"({"n_group": 1, "topk_group": 1})"},
+        {"deepseek-v3-fp8", R"({"norm_topk_prob": false})"},
+        {"deepseek-v3-fp8", R"({"routed_scaling_factor": 1.0})"},
+        {"deepseek-v3-fp8", R"({"topk_method": "greedy"})"},
+        {"deepseek-v3-fp8", R"({"rms_norm_eps": 1e-5})"},
+        {"deepseek-v3-bf16", R"({"scoring_func": "softmax"})"},
+        {"deepseek-v2-lite", R"({"norm_topk_prob": true})"},
+        {"deepseek-v2-lite", R"({"rope_scaling": {"mscale": 1.0, "mscale_all_dim": 1.0}})"},
+    };
+    for (const Change& change : changes) {
+        CAPTURE(change.model);
+        CAPTURE(change.patch);
+        for (const Reference& reference : all_references()) {
+            if (reference.model->name != change.model) continue;
+            HfModel changed = *reference.model;
+            changed.config.merge_patch(nlohmann::json::parse(change.patch));
+            const double gap = max_difference(reference_logits(changed, all_models().tokens).values, reference.logits.values);
+            MESSAGE(change.model << " with " << change.patch << ": " << gap / (kTolerance * reference.largest) << " times the tolerance");
+            CHECK(gap > 3.0 * kTolerance * reference.largest);
+        }
     }
 }
 
