@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Logits of ponder next to those of a peer (llama.cpp behind a script) on the same files, and each one's quantised files in the other.
 #
-#   compare_peer.py TOOL PEER [--only NAME] [--shapes tiny-qwen2,...] [--types Q8_0,...] [--tokenizer]
+#   compare_peer.py TOOL PEER [--only NAME | --shapes tiny-qwen2,... | --files F32.gguf,...] [--types Q8_0,...] [--tokenizer]
 #
 # PEER is a program that knows `logits FILE OUT.f32 THREADS IDS`, `quantize IN OUT TYPE` and `run CMD...` (in the current folder).
-# Models: the tiny Hugging Face folders, converted by TOOL to F32; or, with --shapes, what TOOL synthesises. Judged against 2e-4 of the
+# Models: the tiny Hugging Face folders, converted by TOOL to F32; or what TOOL synthesises; or F32 files at hand. Judged against 2e-4 of the
 # largest logit: F32 files, and quantised files against the peer's logits of the same weights, which the peer itself decodes to F32 first.
 # Only shown: the peer's logits of the quantised file as it is, since it rounds activations too.
 import argparse
@@ -99,9 +99,12 @@ class Comparison:
         self.compare_quantised(base, tokens, types)
 
     def compare_shape(self, shape, tokens, types):
-        print(shape)
         base = self.scratch / f"{shape}.gguf"
         tool.run([self.binary, "synth", shape, base, "--type", "F32", "--seed", 1])
+        self.compare_base(base, tokens, types)
+
+    def compare_base(self, base, tokens, types):
+        print(base.stem)
         self.attempt("F32", lambda: self.compare_file("F32", base, tokens, False))
         self.compare_quantised(base, tokens, types)
 
@@ -112,6 +115,7 @@ def main():
     parser.add_argument("peer", type=pathlib.Path)
     parser.add_argument("--only")
     parser.add_argument("--shapes", default="")
+    parser.add_argument("--files", default="")
     parser.add_argument("--types", default="BF16,Q8_0,Q4_0,Q4_K_M")
     parser.add_argument("--tokenizer", action="store_true", help="put a tokenizer.json into the folders")
     options = parser.parse_args()
@@ -121,8 +125,10 @@ def main():
         comparison = Comparison(options, pathlib.Path(scratch))
         for shape in filter(None, options.shapes.split(",")):
             comparison.attempt(shape, lambda: comparison.compare_shape(shape, tokens, types))
+        for file in filter(None, options.files.split(",")):
+            comparison.compare_base(pathlib.Path(file), tokens, types)
         for model in models:
-            if not options.shapes and options.only in (None, model["name"]):
+            if not (options.shapes or options.files) and options.only in (None, model["name"]):
                 comparison.compare_folder(model, tokens, types, options.tokenizer)
     print(f"{comparison.n_compared} comparisons, {comparison.n_failures} failures")
     return 1 if comparison.n_failures or not comparison.n_compared else 0
