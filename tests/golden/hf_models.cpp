@@ -138,7 +138,8 @@ uint16_t encode_f16(float x) {
 
 float decode_f16(uint16_t code) {
     const int exponent = code >> 10 & 31, mantissa = code & 1023;
-    const float a = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24) : std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
+    const float a =
+        exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -24) : std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
     return code & 0x8000 ? -a : a;
 }
 
@@ -349,7 +350,8 @@ uint64_t digest(const HfModel& model) {
         uint64_t sum = 0;
         for (size_t at = 0, word_index = 1; at < part.bytes.size(); at += 8, word_index++) {
             uint64_t word = 0;
-            for (size_t k = 0; k < std::min<size_t>(8, part.bytes.size() - at); k++) word |= static_cast<uint64_t>(part.bytes[at + k]) << 8 * k;
+            for (size_t k = 0; k < std::min<size_t>(8, part.bytes.size() - at); k++)
+                word |= static_cast<uint64_t>(part.bytes[at + k]) << 8 * k;
             sum += mix(word + word_index * kGoldenRatio);
         }
         total = total * 31 + fnv1a(part.name) + sum;

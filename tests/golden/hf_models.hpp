@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiny models in Hugging Face's layout (hf_models.json), made from nothing but tensor names; hf_fixture.py states the rules of their weights.
+// Tiny models in Hugging Face's layout (hf_models.json), made from nothing but tensor names; hf_fixture.py states the rules of their
+// weights.
 #pragma once
 
 #include <cstdint>

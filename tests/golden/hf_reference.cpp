@@ -33,7 +33,8 @@ double llama3_frequency(double frequency, const json& scaling) {
 
 double yarn_magnitude(double factor, double mscale) { return factor <= 1.0 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
 
-// YaRN (Peng et al. 2023), section 3.2 as Hugging Face and DeepSeek implement it: a linear ramp over pair numbers, its ends rounded outwards.
+// YaRN (Peng et al. 2023), section 3.2 as Hugging Face and DeepSeek implement it: a linear ramp over pair numbers, its ends rounded
+// outwards.
 void apply_yarn(Rope& rope, double theta, const json& scaling) {
     const double n_rot = 2.0 * static_cast<double>(rope.frequencies.size());
     const double original = scaling["original_max_position_embeddings"], factor = scaling["factor"];
@@ -81,7 +82,8 @@ Rope make_rope(const json& config, int64_t n_rot, bool is_interleaved) {
 void rotate(const Rope& rope, double position, double* v) {
     const size_t half = rope.frequencies.size();
     for (size_t i = 0; i < half; i++) {
-        const double c = std::cos(position * rope.frequencies[i]) * rope.magnitude, s = std::sin(position * rope.frequencies[i]) * rope.magnitude;
+        const double c = std::cos(position * rope.frequencies[i]) * rope.magnitude,
+                     s = std::sin(position * rope.frequencies[i]) * rope.magnitude;
         double& a = v[rope.is_interleaved ? 2 * i : i];
         double& b = v[rope.is_interleaved ? 2 * i + 1 : i + half];
         const double rotated = a * c - b * s;
@@ -225,7 +227,8 @@ class Reference {
     // DeepSeek-V2 (2024), section 2.1: one latent a token, from which every head's key and value are made; the rotated part of the key is
     // shared by all heads.
     Rows latent_attention(const Rows& x, const std::string& prefix) const {
-        const size_t nope = size("qk_nope_head_dim"), rope = size("qk_rope_head_dim"), v_dim = size("v_head_dim"), rank = size("kv_lora_rank");
+        const size_t nope = size("qk_nope_head_dim"), rope = size("qk_rope_head_dim"), v_dim = size("v_head_dim"),
+                     rank = size("kv_lora_rank");
         Rows q = c_["q_lora_rank"].is_null()
                      ? multiply(x, prefix + "q_proj")
                      : multiply(normalise(multiply(x, prefix + "q_a_proj"), prefix + "q_a_layernorm"), prefix + "q_b_proj");
@@ -273,7 +276,8 @@ class Reference {
         const size_t n_groups = size("n_group"), n = choice.size() / n_groups;
         std::vector<double> scores(n_groups);
         for (size_t g = 0; g < n_groups; g++) {
-            std::vector<double> group(choice.begin() + static_cast<std::ptrdiff_t>(g * n), choice.begin() + static_cast<std::ptrdiff_t>((g + 1) * n));
+            std::vector<double> group(choice.begin() + static_cast<std::ptrdiff_t>(g * n),
+                                      choice.begin() + static_cast<std::ptrdiff_t>((g + 1) * n));
             std::sort(group.rbegin(), group.rend());
             scores[g] = group[0] + group[1];
         }

@@ -93,7 +93,8 @@ TEST_CASE("hf_reference: the models are those that transformers was asked about,
         const size_t n_vocab = reference.model->config["vocab_size"];
         double worst = 0.0;
         for (const auto& row : record["rows"]) {
-            const auto begin = reference.logits.values.begin() + row["position"].get<std::ptrdiff_t>() * static_cast<std::ptrdiff_t>(n_vocab);
+            const auto begin =
+                reference.logits.values.begin() + row["position"].get<std::ptrdiff_t>() * static_cast<std::ptrdiff_t>(n_vocab);
             CHECK(std::max_element(begin, begin + static_cast<std::ptrdiff_t>(n_vocab)) - begin == row["argmax"].get<std::ptrdiff_t>());
             for (size_t k = 0; k < record["ids"].size(); k++) {
                 const double ours = *(begin + record["ids"][k].get<std::ptrdiff_t>());
