@@ -29,16 +29,16 @@ inline std::vector<float> evaluate(const std::string& path, const std::vector<in
     return logits;
 }
 
-// Largest |a - b|; infinite where a value of `a` is not finite.
+// Largest |a - b|; infinite where one of them is not finite.
 template <class A, class B>
-double max_difference(const std::vector<A>& a, const std::vector<B>& b) {
+float max_difference(const std::vector<A>& a, const std::vector<B>& b) {
     REQUIRE(a.size() == b.size());
     double worst = 0.0;
     for (size_t i = 0; i < a.size(); i++) {
         const double gap = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
         worst = std::max(worst, std::isfinite(gap) ? gap : static_cast<double>(INFINITY));
     }
-    return worst;
+    return static_cast<float>(worst);
 }
 
 }  // namespace ponder_test

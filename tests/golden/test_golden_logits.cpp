@@ -54,9 +54,9 @@ TEST_CASE("golden: logits of dense models within 2e-4 of an independent implemen
         const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
         REQUIRE(expected);
         const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
-        const double worst = max_difference(logits, expected->data);
+        const float worst = max_difference(logits, expected->data);
         MESSAGE(c.model << ": largest difference " << worst);
-        CHECK(worst <= 2e-4);
+        CHECK(worst <= 2e-4f);
     }
 }
 
@@ -82,10 +82,10 @@ TEST_CASE("golden: f16 and q8_0 caches stay near the f32 cache") {
     float largest = 0.0f;
     for (const float v : exact) largest = std::max(largest, std::fabs(v));
     // Half has 11 significant bits, q8_0 about 7: errors of values and scores, relative to the largest logit.
-    const double f16 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_F16));
-    const double q8 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_Q8_0));
+    const float f16 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_F16));
+    const float q8 = max_difference(exact, evaluate(path, index.tokens, index.tokens.size(), 2, PONDER_TYPE_Q8_0));
     MESSAGE("f16 " << f16 << ", q8_0 " << q8 << ", largest logit " << largest);
-    CHECK(f16 > 0.0);
-    CHECK(f16 < largest * 0x1p-9);
-    CHECK(q8 < largest * 0x1p-4);
+    CHECK(f16 > 0.0f);
+    CHECK(f16 < largest * 0x1p-9f);
+    CHECK(q8 < largest * 0x1p-4f);
 }
