@@ -14,7 +14,7 @@ def run(command):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
-        raise ToolError(f"{pathlib.Path(command[0]).name} {command[1]} failed ({done.returncode}): {said[-1]}")
+        raise ToolError(f"{pathlib.Path(command[0]).name} {command[1]} failed ({done.returncode}): {said[0][:200]}")
     return done.stdout
 
 
