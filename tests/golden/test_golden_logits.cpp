@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "base/mapped_file.hpp"
+#include "evaluate.hpp"
 #include "format/json.hpp"
 #include "npy.hpp"
-#include "runtime/session.hpp"
 #include "test_data.hpp"
 
 namespace {
 
 using namespace ponder;
+using ponder_test::evaluate;
+using ponder_test::max_difference;
 
 struct Case {
     std::string model, logits;
@@ -36,29 +38,6 @@ Index read_index() {
         index.cases.push_back({row["model"], row["logits"]});
     }
     return index;
-}
-
-// Logits of all tokens, evaluated in chunks of `chunk`.
-std::vector<float> evaluate(const std::string& path, const std::vector<int32_t>& tokens, size_t chunk, int n_threads,
-                            int32_t kv_type = PONDER_TYPE_F32) {
-    auto model = Model::open(path, {.n_threads = n_threads});
-    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
-    auto session = Session::create(*model, {.kv_type = kv_type});
-    REQUIRE_MESSAGE(session, (session ? "" : session.error().message));
-    const auto n_vocab = static_cast<size_t>((*model)->hyper_parameters().n_vocab);
-    std::vector<float> logits(tokens.size() * n_vocab);
-    for (size_t i = 0; i < tokens.size(); i += chunk) {
-        const size_t n = std::min(chunk, tokens.size() - i);
-        REQUIRE((*session)->evaluate(std::span(tokens).subspan(i, n), logits.data() + i * n_vocab, n, {}));
-    }
-    return logits;
-}
-
-float max_difference(const std::vector<float>& a, const std::vector<float>& b) {
-    REQUIRE(a.size() == b.size());
-    float worst = 0.0f;
-    for (size_t i = 0; i < a.size(); i++) worst = std::max(worst, std::isfinite(a[i]) ? std::fabs(a[i] - b[i]) : INFINITY);
-    return worst;
 }
 
 }  // namespace
