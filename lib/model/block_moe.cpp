@@ -13,8 +13,8 @@ ProgramBuilder::Route MixtureOfExperts::add_route(const std::string& prefix, Ope
     const OperandId logits = program_.matmul(x, router, kNoOperand, "router");
     return program_.moe_route(logits, bias,
                               {.n_used = static_cast<int32_t>(experts_.n_used),
-                               .n_groups = experts_.groups.n_groups,
-                               .n_groups_used = experts_.groups.n_groups_used,
+                               .n_groups = static_cast<int32_t>(experts_.groups.n_groups),
+                               .n_groups_used = static_cast<int32_t>(experts_.groups.n_groups_used),
                                .gating = experts_.gating,
                                .is_normalised = experts_.is_normalised,
                                .scale = experts_.scale});
