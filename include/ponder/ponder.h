@@ -1,30 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ponder: reasoning models inside the program that uses them. This header is the whole C interface, and its manual.
  *
- * The shortest program: ponder_model_open, ponder_session_create, ponder_session_ask, ponder_generation_next until the
- * event's kind is PONDER_EVENT_DONE; then destroy what was made, in any order. See examples/minimal.c.
+ * The shortest program, examples/minimal.c: ponder_model_open, ponder_session_create, ponder_session_ask, ponder_generation_next until the
+ * event's kind is PONDER_EVENT_DONE; then destroy what was made, in any order.
  *
  * Rules that hold for every call:
- * - Every fallible call returns a ponder_status and takes an optional `err` (NULL allowed) as its last argument. On an
- *   error the message is in `err`, every `out` handle is NULL, nothing else has changed, nothing needs to be freed.
+ * - Every fallible call returns a ponder_status and takes an optional `err` (NULL allowed) as its last argument. On an error the message is
+ *   in `err`, every `out` handle is NULL, nothing else has changed, nothing needs to be freed.
  * - The library never prints, exits, aborts, installs signal handlers or opens network connections.
- * - Parameter and info structs start with `struct_size`; set it with the PONDER_*_INIT initialisers. In parameter structs
- *   zero means "default" for every field. Structs only ever grow at their end: a program compiled against an older header
- *   works with a newer library. A newer program on an older library gets PONDER_STATUS_UNSUPPORTED if it sets a field
- *   that the library does not know.
- * - Strings are UTF-8. Texts are pointer and length; paths and names end in NUL. Returned pointers are borrowed: each
- *   comment says until when. Buffers are the caller's; a call that fills one also reports the size needed, and returns
- *   PONDER_STATUS_BUFFER_TOO_SMALL (nothing written) if it does not fit.
- * - Threads: ponder_model, ponder_text, ponder_file and ponder_plan are immutable and may be used by any number of threads.
- *   A ponder_session and its ponder_generation belong to one thread at a time; a call while another thread is inside one
- *   returns PONDER_STATUS_BUSY. ponder_session_cancel is the exception: any thread, any time.
- * - Handles are counted inside: close and destroy accept NULL, return nothing, and may come in any order. A model is
- *   unmapped when the last session on it is gone.
- * - Callbacks return 0 to go on; anything else stops the work with PONDER_STATUS_CANCELLED. They run on the thread that made the
- *   call, and must not call back into the same session; what would run the same model from there returns PONDER_STATUS_BUSY.
- *
- * Environment read: PONDER_FORCE_BACKEND (name of a backend, for tests), PONDER_VERBOSE (1: log why a backend was or was not
- * chosen). Nothing else.
+ * - Parameter and info structs start with `struct_size`; set it with the PONDER_*_INIT initialisers. In parameter structs zero means
+ *   "default" for every field. Structs only ever grow at their end: a program compiled against an older header works with a newer library.
+ *   A newer program on an older library gets PONDER_STATUS_UNSUPPORTED if it sets a field that the library does not know.
+ * - Strings are UTF-8. Texts are pointer and length; paths and names end in NUL. Returned pointers are borrowed: each comment says until
+ *   when. Buffers are the caller's; a call that fills one also reports the size needed, and returns PONDER_STATUS_BUFFER_TOO_SMALL (nothing
+ *   written) if it does not fit.
+ * - Threads: ponder_model, ponder_text, ponder_file and ponder_plan are immutable and may be used by any number of threads. A
+ *   ponder_session and its ponder_generation belong to one thread at a time; a call while another thread is inside one returns
+ *   PONDER_STATUS_BUSY. ponder_session_cancel is the exception: any thread, any time.
+ * - Handles are counted inside: close and destroy accept NULL, return nothing, and may come in any order. A model is unmapped when the last
+ *   session on it is gone.
+ * - Callbacks return 0 to go on; anything else stops the work with PONDER_STATUS_CANCELLED. They run on the thread that made the call, and
+ *   must not call back into the same session; what would run the same model from there returns PONDER_STATUS_BUSY.
+ * - Environment read: PONDER_FORCE_BACKEND (name of a backend, for tests), PONDER_VERBOSE (1: log why a backend was chosen or not), no more.
  */
 #ifndef PONDER_PONDER_H
 #define PONDER_PONDER_H
