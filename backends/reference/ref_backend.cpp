@@ -122,7 +122,8 @@ int32_t supports(const ponder_device_handle*, const ponder_program* program, con
 uint64_t scratch_bytes(const ponder_program* program, int32_t max_rows, int32_t, int32_t n_threads, int64_t n_context) {
     const ScratchSizes sizes = measure_scratch(*program, max_rows);
     const uint64_t thread = sizes.panel + sizes.tile + sizes.row + sizes.latent + sizes.scores_per_token * static_cast<uint64_t>(n_context);
-    return (program->scratch_floats * static_cast<uint64_t>(max_rows) + sizes.experts + thread * static_cast<uint64_t>(n_workers(n_threads))) *
+    return (program->scratch_floats * static_cast<uint64_t>(max_rows) + sizes.experts +
+            thread * static_cast<uint64_t>(n_workers(n_threads))) *
            sizeof(float);
 }
 

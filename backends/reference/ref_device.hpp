@@ -46,7 +46,7 @@ struct ponder_compiled {
     ponder_device_handle* device = nullptr;
     const ponder_program* program = nullptr;
     int32_t max_rows = 0, max_outputs = 0;
-    int64_t n_tokens = 0;              // token numbers below this have a row in every embedding table
+    int64_t n_tokens = 0;  // token numbers below this have a row in every embedding table
     bool has_streams = false;
     std::unique_ptr<float[]> scratch;  // [scratch_floats * max_rows]
     std::vector<float> experts;

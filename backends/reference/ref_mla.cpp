@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): one head of one sequence at a time, over the cache page by page with a running
-// softmax, in the absorbed or the expanded form, whichever takes fewer multiplications.
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): one head of one sequence at a time, over the cache page by page with a
+// running softmax, in the absorbed or the expanded form, whichever takes fewer multiplications.
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>

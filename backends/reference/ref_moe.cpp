@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include "ref_ops.hpp"
 
@@ -106,9 +108,8 @@ std::vector<Assignment> sort_assignments(const Run& run, int32_t experts_id, con
         for (int64_t k = r * n_used; k < (r + 1) * n_used; k++)
             all.push_back({static_cast<int32_t>(experts[k]), static_cast<int32_t>(r), weights != nullptr ? weights[k] : 0.0f});
     }
-    std::sort(all.begin(), all.end(), [](const Assignment& a, const Assignment& b) {
-        return a.expert != b.expert ? a.expert < b.expert : a.row < b.row;
-    });
+    std::sort(all.begin(), all.end(),
+              [](const Assignment& a, const Assignment& b) { return a.expert != b.expert ? a.expert < b.expert : a.row < b.row; });
     return all;
 }
 
@@ -152,10 +153,10 @@ void run_expert(const Run& run, const ponder_op& op, std::span<const Assignment>
     if (run.should_stop()) return;
 
     const int64_t n = static_cast<int64_t>(rows.size()), n_embd = run.width(op.src[0]), n_ff = run.width(op.src[5]);
-    float* x = run.plan.experts.data();                        // [n, n_embd], later the results
-    float* hidden = x + run.plan.max_rows * n_embd;            // [n, n_ff]
-    float* gates = hidden + run.plan.max_rows * n_ff;          // [n, n_ff or 2 * n_ff]
-    float* ups = gates + run.plan.max_rows * n_ff;             // [n, n_ff]
+    float* x = run.plan.experts.data();                // [n, n_embd], later the results
+    float* hidden = x + run.plan.max_rows * n_embd;    // [n, n_ff]
+    float* gates = hidden + run.plan.max_rows * n_ff;  // [n, n_ff or 2 * n_ff]
+    float* ups = gates + run.plan.max_rows * n_ff;     // [n, n_ff]
     const float* src = run.rows(op.src[0]);
     for (int64_t i = 0; i < n; i++) std::copy_n(src + rows[static_cast<size_t>(i)].row * n_embd, n_embd, x + i * n_embd);
     multiply(run, x, n, gate.get(), nullptr, gates);

@@ -82,9 +82,8 @@ void swiglu(const Run& run, const ponder_op& op) {
     const float* up = run.rows(op.src[1]);
     float* dst = run.rows(op.dst[0]);
     const int64_t width = run.width(op.dst[0]);
-    run.plan.device->pool->parallel_for(run.n_rows(op.dst[0]), [&](int64_t r, int) {
-        swiglu_row(gate + r * width, up + r * width, dst + r * width, width);
-    });
+    run.plan.device->pool->parallel_for(run.n_rows(op.dst[0]),
+                                        [&](int64_t r, int) { swiglu_row(gate + r * width, up + r * width, dst + r * width, width); });
 }
 
 void add(const Run& run, const ponder_op& op) {

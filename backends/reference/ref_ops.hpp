@@ -49,8 +49,8 @@ OpFunction find_op(int32_t kind);
 // What all operators of a program ask for, for batches of up to max_rows.
 ScratchSizes measure_scratch(const ponder_program& program, int32_t max_rows);
 
-// dst [n_rows, weight.n_rows] = src [n_rows, weight.n_cols] x weight + bias. Each result depends on its own row alone, bit for bit: never on
-// the number of rows in the batch or of threads.
+// dst [n_rows, weight.n_rows] = src [n_rows, weight.n_cols] x weight + bias. Each result depends on its own row alone, bit for bit: never
+// on the number of rows in the batch or of threads.
 void multiply(const Run& run, const float* src, int64_t n_rows, const Matrix& weight, const float* bias, float* dst);
 void add_multiply_scratch(int64_t n_in, ScratchSizes& sizes);
 

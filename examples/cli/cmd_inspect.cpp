@@ -157,9 +157,15 @@ class InspectCommand : public Command {
         }
         Json types = Json::object();
         for (const auto& [type, total] : types_) types[type] = {{"tensors", total.n_tensors}, {"bytes", total.n_bytes}};
-        Json document{{"architecture", info_.architecture}, {"n_files", info_.n_files},           {"file_bytes", info_.file_bytes},
-                      {"tensor_bytes", info_.tensor_bytes}, {"n_parameters", info_.n_parameters}, {"n_keys", info_.n_keys},
-                      {"n_tensors", info_.n_tensors},       {"metadata", std::move(values)},      {"types", std::move(types)},
+        Json document{{"architecture", info_.architecture},
+                      {"n_files", info_.n_files},
+                      {"file_bytes", info_.file_bytes},
+                      {"tensor_bytes", info_.tensor_bytes},
+                      {"n_parameters", info_.n_parameters},
+                      {"n_keys", info_.n_keys},
+                      {"n_tensors", info_.n_tensors},
+                      {"metadata", std::move(values)},
+                      {"types", std::move(types)},
                       {"tokenizer", tokenizer_json()},
                       {"latent_attention", summary_.latent_attention()},
                       {"experts", summary_.experts()},

@@ -173,10 +173,8 @@ class PerplexityCommand : public Command {
 
     void print() {
         if (options_.is_json) {
-            Json line{{"perplexity", sums_.perplexity()},
-                      {"perplexity_error", sums_.deviation()},
-                      {"tokens", sums_.n},
-                      {"context", window_}};
+            Json line{
+                {"perplexity", sums_.perplexity()}, {"perplexity_error", sums_.deviation()}, {"tokens", sums_.n}, {"context", window_}};
             if (base_) line.update(divergence_json());
             write_out(to_json_line(line).append("\n"));
             return;

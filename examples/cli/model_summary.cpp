@@ -8,7 +8,9 @@ namespace ponder::tool {
 namespace {
 
 // A value in a sentence; one that the file lacks is a question mark.
-std::string text_of(const Json& value) { return value.is_null() ? "?" : value.is_string() ? value.get<std::string>() : to_json_line(value); }
+std::string text_of(const Json& value) {
+    return value.is_null() ? "?" : value.is_string() ? value.get<std::string>() : to_json_line(value);
+}
 
 std::string gating_name(const Json& function) {
     constexpr const char* kNames[] = {nullptr, "softmax", "sigmoid"};  // expert_gating_func

@@ -23,7 +23,8 @@ std::string read_small_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return text;
     char buffer[4096];
-    for (ssize_t n = 0; text.size() < sizeof buffer && (n = ::read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
+    for (ssize_t n = 0; text.size() < sizeof buffer && (n = ::read(fd, buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<size_t>(n));
     ::close(fd);
     return text;
 }
@@ -54,7 +55,8 @@ uint64_t control_group_limit() {
         const std::string_view line = rest.substr(0, rest.find('\n'));
         rest.remove_prefix(std::min(rest.size(), line.size() + 1));
         const size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (first == std::string_view::npos || second == std::string_view::npos || second + 1 >= line.size() || line[second + 1] != '/') continue;
+        if (first == std::string_view::npos || second == std::string_view::npos || second + 1 >= line.size() || line[second + 1] != '/')
+            continue;
         const std::string_view controllers = line.substr(first + 1, second - first - 1);
         const std::string group(line.substr(second + 1));
         if (controllers.empty()) limit = std::min(limit, limit_of_group("/sys/fs/cgroup", group, "memory.max"));

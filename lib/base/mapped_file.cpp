@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <system_error>
 #include <utility>
 
@@ -45,12 +46,18 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return file;
 }
 
+bool MappedFile::contains(std::span<const std::byte> range) const {
+    const std::less_equal<const std::byte*> precedes;  // ordered even for pointers into different files
+    return precedes(data_, range.data()) && precedes(range.data() + range.size(), data_ + size_);
+}
+
 Result<void> MappedFile::read_once(uint64_t offset, std::span<std::byte> dst) const {
     for (size_t done = 0; done < dst.size();) {
         const ssize_t n = ::pread(fd_, dst.data() + done, dst.size() - done, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return make_error(PONDER_STATUS_IO, "%s: cannot read: %s", path_.c_str(), describe_errno(errno).c_str());
-        if (n == 0) return make_error(PONDER_STATUS_IO, "%s: ends before byte %zu", path_.c_str(), static_cast<size_t>(offset) + dst.size());
+        if (n == 0)
+            return make_error(PONDER_STATUS_IO, "%s: ends before byte %zu", path_.c_str(), static_cast<size_t>(offset) + dst.size());
         done += static_cast<size_t>(n);
     }
     ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(dst.size()), POSIX_FADV_DONTNEED);

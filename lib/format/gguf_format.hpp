@@ -2,7 +2,9 @@
 // Constants of the GGUF container that its reader and its writer share.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace ponder::gguf {
@@ -14,6 +16,9 @@ namespace ponder::gguf {
 //   padding to the alignment, then the data section, which every offset counts from.
 // A string is { u64 length, bytes }.
 inline constexpr std::string_view kMagic = "GGUF";
+inline bool has_magic(std::span<const std::byte> bytes) {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).starts_with(kMagic);
+}
 inline constexpr uint32_t kVersion = 3;     // what is written
 inline constexpr uint32_t kMinVersion = 2;  // version 1 had 32-bit counts
 inline constexpr uint32_t kDefaultAlignment = 32;

@@ -3,7 +3,6 @@
 #include "format/model_file.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 
 #include "base/utf8.hpp"
@@ -46,10 +45,7 @@ int64_t ModelFile::n_parameters() const {
 
 void ModelFile::release(std::span<const std::byte> range) const {
     for (const MappedFile& mapped : files) {
-        const auto bytes = mapped.bytes();
-        const std::less_equal<const std::byte*> precedes;  // ordered even for pointers into different files
-        const bool is_inside = precedes(bytes.data(), range.data()) && precedes(range.data() + range.size(), bytes.data() + bytes.size());
-        if (!range.empty() && is_inside) return mapped.release(range);
+        if (!range.empty() && mapped.contains(range)) return mapped.release(range);
     }
 }
 

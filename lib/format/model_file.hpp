@@ -43,7 +43,7 @@ struct ModelFile {
     std::vector<StoredTensor> tensors;
     std::vector<MappedFile> files;
     std::deque<std::vector<std::byte>> owned;  // data that is in no file: tensors that a reader computed
-    uint64_t data_bytes = 0;  // sum of all tensors' data
+    uint64_t data_bytes = 0;                   // sum of all tensors' data
 
     uint64_t file_bytes() const;   // of all parts
     int64_t n_parameters() const;  // elements of all tensors

@@ -108,7 +108,8 @@ class DenseBuilder {
                                                        .k_head_dim = static_cast<int32_t>(h_.k_head_dim),
                                                        .v_head_dim = static_cast<int32_t>(h_.v_head_dim),
                                                        .scale = 1.0f / std::sqrt(static_cast<float>(h_.k_head_dim))});
-        const OperandId out = add_projection(program_, weights_, prefix + "attn_output", mixed, n_heads * h_.v_head_dim, h_.n_embd, "attention output");
+        const OperandId out =
+            add_projection(program_, weights_, prefix + "attn_output", mixed, n_heads * h_.v_head_dim, h_.n_embd, "attention output");
         if (weights_.failure()) return *weights_.failure();
         return out;
     }

@@ -6,12 +6,9 @@
 
 namespace ponder {
 
-ProgramBuilder::Route MixtureOfExperts::add_route(const std::string& prefix, OperandId x) {
-    const OperandId router = weights_.matrix(prefix + "ffn_gate_inp.weight", n_embd_, experts_.n_experts);
-    const OperandId bias = weights_.optional_vector(prefix + "exp_probs_b.bias", experts_.n_experts);
-    if (weights_.failure()) return {kNoOperand, kNoOperand};
-    const OperandId logits = program_.matmul(x, router, kNoOperand, "router");
-    return program_.moe_route(logits, bias,
+ProgramBuilder::Route MixtureOfExperts::add_route(const Tensors& tensors, OperandId x) {
+    const OperandId logits = program_.matmul(x, tensors.router, kNoOperand, "router");
+    return program_.moe_route(logits, tensors.bias,
                               {.n_used = static_cast<int32_t>(experts_.n_used),
                                .n_groups = static_cast<int32_t>(experts_.groups.n_groups),
                                .n_groups_used = static_cast<int32_t>(experts_.groups.n_groups_used),
@@ -37,24 +34,30 @@ ProgramBuilder::Experts MixtureOfExperts::bind_experts(const std::string& prefix
     return bound;
 }
 
-OperandId MixtureOfExperts::add(size_t layer, OperandId x, bool is_last_layer) {
+MixtureOfExperts::Tensors MixtureOfExperts::bind(size_t layer) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
-    const ProgramBuilder::Experts experts = next_experts_.down != kNoOperand ? next_experts_ : bind_experts(prefix);
-    next_experts_ = {kNoOperand, kNoOperand, kNoOperand};
-    const ProgramBuilder::Route route = add_route(prefix, x);
+    Tensors tensors;
+    tensors.experts = bind_experts(prefix);
+    tensors.router = weights_.matrix(prefix + "ffn_gate_inp.weight", n_embd_, experts_.n_experts);
+    tensors.bias = weights_.optional_vector(prefix + "exp_probs_b.bias", experts_.n_experts);
+    return tensors;
+}
+
+OperandId MixtureOfExperts::add(size_t layer, OperandId x, bool is_last_layer) {
+    const Tensors tensors = next_ ? *next_ : bind(layer);
+    next_.reset();
     if (weights_.failure()) return kNoOperand;
+    const ProgramBuilder::Route route = add_route(tensors, x);
     if (is_streaming_ && !is_last_layer) {
         // The residual stream changes little from layer to layer, so the next router, asked now, names most of the experts that it will.
-        const std::string next = "blk." + std::to_string(layer + 1) + ".";
-        next_experts_ = bind_experts(next);
-        const ProgramBuilder::Route guess = add_route(next, x);
+        next_ = bind(layer + 1);
         if (weights_.failure()) return kNoOperand;
-        program_.moe_prefetch(guess.experts, next_experts_);
+        program_.moe_prefetch(add_route(*next_, x).experts, next_->experts);
     }
-    const OperandId sum = program_.moe_ffn(x, route, experts);
+    const OperandId sum = program_.moe_ffn(x, route, tensors.experts);
     if (experts_.n_shared > 0) {
-        const OperandId shared =
-            add_gated_ffn(program_, weights_, prefix + "ffn", x, n_embd_, experts_.n_shared * experts_.n_ff, "_shexp");
+        const std::string prefix = "blk." + std::to_string(layer) + ".ffn";
+        const OperandId shared = add_gated_ffn(program_, weights_, prefix, x, n_embd_, experts_.n_shared * experts_.n_ff, "_shexp");
         if (weights_.failure()) return kNoOperand;
         program_.add(sum, shared);
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "model/deepseek_parameters.hpp"
@@ -22,15 +23,20 @@ class MixtureOfExperts {
     OperandId add(size_t layer, OperandId x, bool is_last_layer);
 
   private:
-    ProgramBuilder::Route add_route(const std::string& prefix, OperandId x);
+    struct Tensors {
+        OperandId router = kNoOperand, bias = kNoOperand;
+        ProgramBuilder::Experts experts{kNoOperand, kNoOperand, kNoOperand};
+    };
+    Tensors bind(size_t layer);
     ProgramBuilder::Experts bind_experts(const std::string& prefix);
+    ProgramBuilder::Route add_route(const Tensors& tensors, OperandId x);
 
     ProgramBuilder& program_;
     WeightBinder& weights_;
     const int64_t n_embd_;
     const ExpertParameters& experts_;
     const bool is_streaming_;
-    ProgramBuilder::Experts next_experts_{kNoOperand, kNoOperand, kNoOperand};  // of the next layer, if the one before guessed them
+    std::optional<Tensors> next_;  // of the next layer, if this one guesses its experts
 };
 
 }  // namespace ponder

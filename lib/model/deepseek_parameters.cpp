@@ -2,6 +2,7 @@
 // Reads both layouts of deepseek2 metadata: with head sizes as they are, or with those of the absorbed form beside `*_mla` keys.
 #include "model/deepseek_parameters.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 

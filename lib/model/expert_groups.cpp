@@ -6,11 +6,10 @@
 #include <optional>
 
 #include "base/limits.hpp"
+#include "ponder/ponder_backend.h"
 
 namespace ponder {
 namespace {
-
-constexpr int64_t kSigmoidGating = 2;  // {architecture}.expert_gating_func
 
 // Models that were trained with groups and whose files were written without the keys until late in 2025. A file without them means a
 // routing that the model was not trained for, so what was published is taken.
@@ -32,7 +31,7 @@ Result<ExpertGroups> published_groups(const ModelFile& file, const std::string& 
         if (architecture != published.architecture || n_experts != published.n_experts) continue;
         const auto gating = file.metadata.get_i64(architecture + ".expert_gating_func");
         if (!gating) return gating.error();
-        const bool is_sigmoid = *gating ? **gating == kSigmoidGating : has_selection_bias(file);
+        const bool is_sigmoid = *gating ? **gating == PONDER_MOE_SIGMOID : has_selection_bias(file);
         if (is_sigmoid) return ExpertGroups{published.n_groups, published.n_groups_used, true};
     }
     return ExpertGroups{};

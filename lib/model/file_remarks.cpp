@@ -14,7 +14,8 @@ void remark_on_expert_groups(const ModelFile& file, const std::string& architect
     const auto groups = read_expert_groups(file, architecture, n_experts->value_or(0), n_used->value_or(0));
     if (!groups || !groups->is_assumed) return;
     remarks.push_back("routing: the file has no " + architecture + ".expert_group_count; the published " +
-                      std::to_string(groups->n_groups) + " groups, of which " + std::to_string(groups->n_groups_used) + " are kept, are used");
+                      std::to_string(groups->n_groups) + " groups, of which " + std::to_string(groups->n_groups_used) +
+                      " are kept, are used");
 }
 
 }  // namespace

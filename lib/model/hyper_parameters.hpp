@@ -17,9 +17,9 @@ struct RopeParameters {
     int32_t n_rot = 0;            // rotated elements of each head
     float freq_base = 10'000.0f;  // theta
     RopeScaling scaling = RopeScaling::kNone;
-    float factor = 1.0f;            // context extension factor
-    int64_t original_context = 0;   // tokens; YaRN's reference length
-    float attention_factor = 1.0f;  // multiplies YaRN's magnitude
+    float factor = 1.0f;             // context extension factor
+    int64_t original_context = 0;    // tokens; YaRN's reference length
+    float attention_factor = 1.0f;   // multiplies YaRN's magnitude
     bool has_own_magnitude = false;  // the magnitude is attention_factor alone
     float ext_factor = 1.0f, beta_fast = 32.0f, beta_slow = 1.0f;
 };

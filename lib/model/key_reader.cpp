@@ -18,8 +18,8 @@ float KeyReader::real(const char* key, float low, float high, std::optional<floa
     if (!value) return fail(value.error()), high;
     if (!*value) return absent(name, fallback, high);
     if (!(**value > low && **value <= high)) {
-        fail(make_error(PONDER_STATUS_FORMAT, "%s is %g, it must be above %g and at most %g", name.c_str(), double{**value},
-                        double{low}, double{high}));
+        fail(make_error(PONDER_STATUS_FORMAT, "%s is %g, it must be above %g and at most %g", name.c_str(), double{**value}, double{low},
+                        double{high}));
         return high;
     }
     return **value;
@@ -59,8 +59,8 @@ bool KeyReader::boolean(const char* key, bool fallback) {
 int64_t KeyReader::check_range(const std::string& name, int64_t value, int64_t low, int64_t high) {
     if (value >= low && value <= high) return value;
     const ponder_status status = value > high ? PONDER_STATUS_LIMIT : PONDER_STATUS_FORMAT;
-    fail(make_error(status, "%s is %lld, it must be %lld to %lld", name.c_str(), static_cast<long long>(value),
-                    static_cast<long long>(low), static_cast<long long>(high)));
+    fail(make_error(status, "%s is %lld, it must be %lld to %lld", name.c_str(), static_cast<long long>(value), static_cast<long long>(low),
+                    static_cast<long long>(high)));
     return low;
 }
 

@@ -10,6 +10,8 @@
 
 namespace ponder {
 
+static_assert(kF8E4M3 == PONDER_TYPE_F8_E4M3);
+
 namespace {
 
 // Operand `id` of an operator, or null.
@@ -108,9 +110,9 @@ const char* check_mla_attention(const OpView& v) {
     if (p.n_heads <= 0 || p.n_nope <= 0 || p.n_rope <= 0 || p.n_latent <= 0 || p.v_head_dim <= 0) return "a size is not positive";
     if (p.kv.k_width != p.n_latent + p.n_rope || p.kv.v_width != 0) return "cache width is not n_latent + n_rope";
     if (!is_rows(v.src[0]) || v.src[0]->dims[0] != int64_t{p.n_heads} * (p.n_nope + p.n_rope)) return "query width is not n_heads heads";
-    const bool fits = v.src[2] == nullptr ? is_cube(v.src[1], p.n_latent, int64_t{p.n_heads} * (p.n_nope + p.v_head_dim), 1)
-                                          : is_cube(v.src[1], p.n_nope, p.n_latent, p.n_heads) &&
-                                                is_cube(v.src[2], p.n_latent, p.v_head_dim, p.n_heads);
+    const bool fits = v.src[2] == nullptr
+                          ? is_cube(v.src[1], p.n_latent, int64_t{p.n_heads} * (p.n_nope + p.v_head_dim), 1)
+                          : is_cube(v.src[1], p.n_nope, p.n_latent, p.n_heads) && is_cube(v.src[2], p.n_latent, p.v_head_dim, p.n_heads);
     if (!fits) return "the maps of the latent have other shapes";
     if (!is_rows(v.dst[0]) || v.dst[0]->dims[0] != int64_t{p.n_heads} * p.v_head_dim) return "result width is not n_heads * v_head_dim";
     return nullptr;

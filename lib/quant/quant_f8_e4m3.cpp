@@ -17,7 +17,8 @@ std::array<float, 256> make_table() {
     std::array<float, 256> table{};
     for (int byte = 0; byte < 256; byte++) {
         const int exponent = byte >> 3 & 15, mantissa = byte & 7;
-        float value = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+        float value =
+            exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
         if (exponent == 15 && mantissa == 7) value = std::numeric_limits<float>::quiet_NaN();
         table[static_cast<size_t>(byte)] = (byte & 128) != 0 ? -value : value;
     }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cinttypes>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -26,11 +25,7 @@ bool is_foreign(const QuantType& type) { return type.id >= kFirstForeignType; }
 // I8 to I64: indices, never weights.
 bool is_integer(const QuantType& type) { return type.name[0] == 'I' && std::isdigit(static_cast<unsigned char>(type.name[1])) != 0; }
 
-bool is_gguf(const ModelFile& source) {
-    if (source.files.empty()) return false;
-    const auto bytes = source.files.front().bytes();
-    return bytes.size() >= gguf::kMagic.size() && std::memcmp(bytes.data(), gguf::kMagic.data(), gguf::kMagic.size()) == 0;
-}
+bool is_gguf(const ModelFile& source) { return !source.files.empty() && gguf::has_magic(source.files.front().bytes()); }
 
 // Hyper-parameters by their key without the architecture.
 class Hyper {

@@ -48,11 +48,8 @@ ExpertCache::Entry& ExpertCache::add(Matrix matrix) {
 void ExpertCache::forget(Entry& entry) { entries_.erase(entry.matrix.data()); }
 
 const MappedFile* ExpertCache::file_of(Matrix matrix) const {
-    for (const MappedFile& file : files_) {
-        const auto bytes = file.bytes();
-        if (matrix.data() >= bytes.data() && matrix.data() + matrix.size() <= bytes.data() + bytes.size()) return &file;
-    }
-    return nullptr;
+    const auto found = std::find_if(files_.begin(), files_.end(), [&](const MappedFile& file) { return file.contains(matrix); });
+    return found == files_.end() ? nullptr : &*found;
 }
 
 // Gives up matrices until n_bytes more may be held. One of just that size is handed on instead of being freed.

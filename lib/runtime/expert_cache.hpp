@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights that do not fit into memory: read from their files when they are asked for, kept as long as there is room, the least recently used
-// given up first.
+// Weights that do not fit into memory: read from their files when they are asked for, kept as long as there is room, the least recently
+// used given up first.
 #pragma once
 
 #include <condition_variable>
@@ -57,8 +57,8 @@ class ExpertCache {
         MemoryBlock memory;
         State state = State::kWaiting;
         int n_holders = 0;
-        bool is_demanded = false;  // between demand and acquire
-        bool is_guess = false;     // read as a guess and not used yet
+        bool is_demanded = false;           // between demand and acquire
+        bool is_guess = false;              // read as a guess and not used yet
         std::list<Entry*>::iterator place;  // in by_use_, if ready
     };
     using Lock = std::unique_lock<std::mutex>;
@@ -79,8 +79,8 @@ class ExpertCache {
     mutable std::mutex mutex_;
     std::condition_variable has_work_, has_read_;
     std::unordered_map<const std::byte*, std::unique_ptr<Entry>> entries_;
-    std::list<Entry*> by_use_;                            // ready ones, the least recently used first
-    std::deque<const std::byte*> demands_, guesses_;      // to be read; may name entries that are gone
+    std::list<Entry*> by_use_;                        // ready ones, the least recently used first
+    std::deque<const std::byte*> demands_, guesses_;  // to be read; may name entries that are gone
     uint64_t held_bytes_ = 0;
     int n_reading_ = 0;
     ExpertCacheStatistics statistics_;

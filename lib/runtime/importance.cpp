@@ -86,8 +86,7 @@ Result<ImportanceMatrix> ImportanceMatrix::read_bytes(std::span<const std::byte>
 }
 
 Result<void> ImportanceMatrix::parse(std::span<const std::byte> bytes) {
-    const bool is_gguf = bytes.size() >= gguf::kMagic.size() && std::memcmp(bytes.data(), gguf::kMagic.data(), gguf::kMagic.size()) == 0;
-    if (auto parsed = is_gguf ? parse_gguf(bytes) : parse_legacy(bytes); !parsed) return parsed;
+    if (auto parsed = gguf::has_magic(bytes) ? parse_gguf(bytes) : parse_legacy(bytes); !parsed) return parsed;
     if (entries_.empty()) return make_error(PONDER_STATUS_FORMAT, "an importance matrix without entries");
     return {};
 }

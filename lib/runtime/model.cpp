@@ -87,45 +87,52 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     auto device = Device::open(*slot, options.n_threads);
     if (!device) return device.error();
     model->device_ = std::move(*device);
-    if (auto placed = model->place_weights(*graph, control); !placed) return with_context(placed.error(), path);
+    const auto fits = model->place_weights(*graph);
+    if (!fits) return with_context(fits.error(), path);
     model->describe(graph->program);
+    const auto weights = resident_weights(graph->program);
     // Compiled now, so that what the device refuses is known before anybody waits for a token.
     auto executor = model->make_executor(std::move(graph->program));
     if (!executor) return with_context(executor.error(), path);
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
+    // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
+    if (*fits && model->device_->backend().buffer_import != nullptr) {
+        if (auto read = read_weights(weights, control); !read) return with_context(read.error(), path);
+    }
     if (stop_at(1.0)) return cancelled;
     return model;
 }
 
-// Decides whether experts are streamed; `graph` is rebuilt if they are.
-Result<void> Model::place_weights(ModelGraph& graph, WorkControl& control) {
+// Decides whether experts are streamed; `graph` is rebuilt if they are. False: the weights are larger than what is allowed all the same.
+Result<bool> Model::place_weights(ModelGraph& graph) {
     const uint64_t allowed = memory_allowed(memory_cap_);
     const auto measure = [&] {
         return measure_needs(graph.program, device_->slot(), *text_, device_->n_threads(), hyper_parameters_.context_length);
     };
     MemoryNeeds needs = measure();
     const bool fits = needs.total() <= allowed;
+    bool streams = false;
     if (!fits) {
         auto streaming = build_graph(file_, {.is_streaming = true});
         if (!streaming) return streaming.error();
-        is_streaming_ = ExpertSource::largest_expert(streaming->program) > 0;
-        if (is_streaming_) graph = std::move(*streaming);
-        if (is_streaming_) needs = measure();
+        streams = ExpertSource::largest_expert(streaming->program) > 0;
+        if (streams) {
+            graph = std::move(*streaming);
+            needs = measure();
+        }
     }
-    if (auto taken = budget_.take(needs.weights, "the model's weights"); !taken) return taken;
-    if (auto placed = placement_.place_files(*device_, file_); !placed) return placed;
-    if (is_streaming_) {
-        if (auto made = make_expert_cache(graph.program, needs); !made) return made;
+    if (auto taken = budget_.take(needs.weights, "the model's weights"); !taken) return taken.error();
+    if (auto placed = placement_.place_files(*device_, file_); !placed) return placed.error();
+    if (streams) {
+        if (auto made = make_expert_cache(graph.program, needs); !made) return made.error();
     }
-    // Weights that do not fit are left to the system, which then reads them page by page.
-    return fits || is_streaming_ ? read_weights(graph.program, control) : Result<void>();
+    return fits || streams;
 }
 
 Result<void> Model::make_expert_cache(const Program& program, const MemoryNeeds& needs) {
     const uint64_t allowed = memory_allowed(memory_cap_), least = ExpertSource::largest_expert(program);
-    const uint64_t others =
-        needs.total() + kProcessBytes +
-        kv_cache_bytes(program.view(), std::min<int64_t>(hyper_parameters_.context_length, kStreamingReserveTokens));
+    const uint64_t others = needs.total() + kProcessBytes +
+                            kv_cache_bytes(program.view(), std::min<int64_t>(hyper_parameters_.context_length, kStreamingReserveTokens));
     if (others + least > allowed) {
         return make_error(PONDER_STATUS_MEMORY_CAP,
                           "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
@@ -143,9 +150,7 @@ Result<void> Model::make_expert_cache(const Program& program, const MemoryNeeds&
 }
 
 // Brings in what a first token would otherwise wait for page by page.
-Result<void> Model::read_weights(const Program& program, WorkControl& control) const {
-    if (device_->backend().buffer_import == nullptr) return {};
-    const auto weights = resident_weights(program);
+Result<void> Model::read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control) {
     uint64_t total = 0, done = 0;
     for (const auto& bytes : weights) total += bytes.size();
     for (auto bytes : weights) {
@@ -154,7 +159,8 @@ Result<void> Model::read_weights(const Program& program, WorkControl& control) c
             touch_pages(part);
             bytes = bytes.subspan(part.size());
             done += part.size();
-            control.set_fraction(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * static_cast<double>(done) / static_cast<double>(total));
+            control.set_fraction(kShareBeforeWeights +
+                                 (1.0 - kShareBeforeWeights) * static_cast<double>(done) / static_cast<double>(total));
             control.report(false);
             if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "opening was cancelled");
         }

@@ -58,10 +58,10 @@ class Model {
 
   private:
     explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
-    Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming_}); }
-    Result<void> place_weights(ModelGraph& graph, WorkControl& control);
+    Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming()}); }
+    Result<bool> place_weights(ModelGraph& graph);
     Result<void> make_expert_cache(const Program& program, const MemoryNeeds& needs);
-    Result<void> read_weights(const Program& program, WorkControl& control) const;
+    static Result<void> read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control);
     Executor* find_executor(int32_t kv_type);
     Result<std::unique_ptr<Executor>> make_executor(Program program);
     void describe(const Program& program);
@@ -76,7 +76,6 @@ class Model {
     std::unique_ptr<Device> device_;
     Turns turns_;  // on device_
     WeightPlacement placement_;
-    bool is_streaming_ = false;
     std::unique_ptr<ExpertCache> experts_;
     ponder_model_info info_{};
     std::mutex executors_mutex_;

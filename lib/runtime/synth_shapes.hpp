@@ -40,7 +40,7 @@ struct ExpertShape {
     int32_t n_ff = 0;             // inner width of one expert
     int32_t n_leading_dense = 0;  // the first layers, which have one dense feed-forward network instead
     int32_t n_groups = 1, n_groups_used = 1;
-    bool is_sigmoid = false;  // scores are sigmoids, and a bias takes part in the choice; otherwise they are a softmax
+    bool is_sigmoid = false;     // scores are sigmoids, and a bias takes part in the choice; otherwise they are a softmax
     bool is_normalised = false;  // the used experts' weights are divided by their sum
     float weights_scale = 1;
 };

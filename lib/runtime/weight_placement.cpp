@@ -20,7 +20,8 @@ std::vector<std::span<const std::byte>> resident_weights(const Program& program)
         const ponder_operand& weight = program.operands()[static_cast<size_t>(id)];
         if (weight.role != PONDER_OPERAND_WEIGHT || weight.is_streamed != 0) return;
         if (weight.slices == nullptr) return add(weight.host_data, weight.n_bytes);
-        for (int64_t i = 0; i < weight.dims[2]; i++) add(weight.slices[i].host_data, weight.n_bytes / static_cast<uint64_t>(weight.dims[2]));
+        for (int64_t i = 0; i < weight.dims[2]; i++)
+            add(weight.slices[i].host_data, weight.n_bytes / static_cast<uint64_t>(weight.dims[2]));
     };
     for (const ponder_op& op : program.ops()) {
         if (op.kind == PONDER_OP_EMBED) continue;

@@ -85,7 +85,8 @@ std::vector<double> normalised(const std::vector<double>& x, const std::vector<d
 }
 
 OpCase embed_case(const QuantType& type) {
-    return {std::string("embed ") + type.name, type.id == kF8E4M3 ? kFloatLimit : 0.0, PONDER_TYPE_F32, [&type](CaseMaker& maker, Rows& expected) {
+    return {std::string("embed ") + type.name, type.id == kF8E4M3 ? kFloatLimit : 0.0, PONDER_TYPE_F32,
+            [&type](CaseMaker& maker, Rows& expected) {
                 Rows table;
                 const OperandId weight = maker.matrix(type.id, 2 * type.block_len, 64, table);
                 for (const int32_t token : maker.batch.tokens) expected.push_back(table[static_cast<size_t>(token)]);
@@ -282,7 +283,8 @@ OperandId CaseMaker::matrices(int32_t type_id, int64_t n_in, int64_t n_out, int6
     const Rows factor_rows = decode_rows(f32, factors, factor_dims[0], factor_dims[1] * n);
     for (int64_t r = 0; r < n_out * n; r++) {
         const auto& row = factor_rows[static_cast<size_t>(r / n_out * factor_dims[1] + r % n_out / kF8ScaleBlock)];
-        for (int64_t i = 0; i < n_in; i++) values[static_cast<size_t>(r)][static_cast<size_t>(i)] *= row[static_cast<size_t>(i / kF8ScaleBlock)];
+        for (int64_t i = 0; i < n_in; i++)
+            values[static_cast<size_t>(r)][static_cast<size_t>(i)] *= row[static_cast<size_t>(i / kF8ScaleBlock)];
     }
     return weight;
 }

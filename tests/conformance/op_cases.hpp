@@ -30,7 +30,9 @@ class CaseMaker {
     // An activation [n_rows, width] of known values, made by an embed from a table of its own.
     ponder::OperandId input(int64_t width, Rows& values);
     // A matrix [n_out, n_in] of a stored type; `values` are its rows, decoded.
-    ponder::OperandId matrix(int32_t type, int64_t n_in, int64_t n_out, Rows& values) { return matrices(type, n_in, n_out, 1, false, values); }
+    ponder::OperandId matrix(int32_t type, int64_t n_in, int64_t n_out, Rows& values) {
+        return matrices(type, n_in, n_out, 1, false, values);
+    }
     // n matrices [n_out, n_in] in one weight, together or each in a place of its own; `values` are all their rows, decoded.
     ponder::OperandId matrices(int32_t type, int64_t n_in, int64_t n_out, int64_t n, bool is_sliced, Rows& values);
     ponder::OperandId vector(int64_t length, std::vector<double>& values, float offset = 0.0f);

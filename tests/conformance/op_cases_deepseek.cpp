@@ -83,8 +83,8 @@ OpCase mla_case(const MlaShape& s, int32_t type, int32_t kv_type, double limit) 
                 }
                 const auto kv = maker.program.kv().add_layer(s.n_latent + s.n_rope, 0);
                 maker.program.kv_write(latent_id, kNoOperand, *kv);
-                return maker.program.mla_attention(
-                    q_id, k_b, v_b, {*kv, s.n_heads, s.n_nope, s.n_rope, s.n_latent, s.v_dim, static_cast<float>(scale)});
+                return maker.program.mla_attention(q_id, k_b, v_b,
+                                                   {*kv, s.n_heads, s.n_nope, s.n_rope, s.n_latent, s.v_dim, static_cast<float>(scale)});
             }};
 }
 
@@ -177,8 +177,8 @@ OpCase moe_case(const MoeShape& s, int32_t type) {
                     for (const auto& [expert, weight] : chosen[r]) {
                         const int stride = s.is_fused ? 2 * s.n_ff : s.n_ff;
                         const auto g = product(x[r], rows_of(gate, expert * stride, s.n_ff));
-                        const auto u =
-                            product(x[r], s.is_fused ? rows_of(gate, expert * stride + s.n_ff, s.n_ff) : rows_of(up, expert * s.n_ff, s.n_ff));
+                        const auto u = product(
+                            x[r], s.is_fused ? rows_of(gate, expert * stride + s.n_ff, s.n_ff) : rows_of(up, expert * s.n_ff, s.n_ff));
                         std::vector<double> hidden;
                         for (size_t i = 0; i < g.size(); i++) hidden.push_back(g[i] / (1.0 + std::exp(-g[i])) * u[i]);
                         const auto y = product(hidden, rows_of(down, expert * s.n_embd, s.n_embd));

@@ -232,7 +232,8 @@ TEST_CASE("synth_deepseek: every number of experts makes a file whose groups the
         CAPTURE(n_experts);
         const Model model("tiny-deepseek-v3", {.n_layers = 2, .n_experts = n_experts});
         CHECK(model.dims("blk.1.ffn_up_exps.weight") == Dims{128, 64, n_experts});
-        const auto groups = ponder::read_expert_groups(model.file(), "deepseek2", model.key("expert_count"), model.key("expert_used_count"));
+        const auto groups =
+            ponder::read_expert_groups(model.file(), "deepseek2", model.key("expert_count"), model.key("expert_used_count"));
         INFO((groups ? "" : groups.error().message));
         CHECK(groups);
     }
