@@ -27,7 +27,7 @@ void add_model_path(CLI::App& app, std::string& path) {
         path = text;
     };
     app.add_option_function<std::string>(
-           "-m,--model", store, "Model: a GGUF file, or the first of split GGUF files; default: the one that came with the program")
+           "-m,--model", store, "Model: a GGUF file, the first of split ones, or a Hugging Face folder; default: the one that came with the program")
         ->type_name("FILE");
 }
 

@@ -163,8 +163,8 @@ typedef struct ponder_model_info {
 } ponder_model_info;
 #define PONDER_MODEL_INFO_INIT { sizeof(ponder_model_info), 0, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/* Opens a GGUF file (of split files: the first), maps it, checks every hyper-parameter against the tensors, and makes it
- * ready to compute. Weights are not copied. Costs: well under a second for files in the page cache.
+/* Opens a GGUF file (of split files: the first) or a Hugging Face folder (config.json and safetensors), maps it, checks every
+ * hyper-parameter against the tensors, and makes it ready to compute. Weights are not copied. Costs: well under a second for files in the page cache.
  * params: may be NULL. Errors: IO, FORMAT, LIMIT, UNSUPPORTED (architecture, tokenizer, type), MEMORY_CAP, NOT_FOUND (backend, device),
  * CANCELLED, OUT_OF_MEMORY. A file that is edited or shortened while mapped makes the process fault: replace files, do not rewrite them. */
 PONDER_API ponder_status ponder_model_open(const char *path, const ponder_model_params *params, ponder_model **out, ponder_error *err);
@@ -188,7 +188,7 @@ typedef struct ponder_text_info {
 } ponder_text_info;
 #define PONDER_TEXT_INFO_INIT { sizeof(ponder_text_info), 0, 0, 0, 0, 0, 0, 0 }
 
-/* Opens just the text side of a model: a GGUF, a Hugging Face tokenizer.json, or a chat template (a file ending in ".jinja").
+/* Opens just the text side of a model: a GGUF or folder, a tokenizer.json, or a chat template (a file ending in ".jinja").
  * Errors: IO, FORMAT, LIMIT, UNSUPPORTED, TEMPLATE. */
 PONDER_API ponder_status ponder_text_open(const char *path, ponder_text **out, ponder_error *err);
 PONDER_API void ponder_text_close(ponder_text *text);
@@ -391,7 +391,7 @@ typedef struct ponder_plan_device {
 #define PONDER_PLAN_DEVICE_INIT { sizeof(ponder_plan_device), 0, NULL, NULL, 0, 0, 0, 0 }
 
 /* Computes the cost of opening `path` with these params and one session of these params (each may be NULL), from the file's header alone.
- * Errors: as ponder_model_open, except MEMORY_CAP: a plan over the cap is a plan with fits = 0. */
+ * Of a folder config.json is enough. Errors: as ponder_model_open, but not MEMORY_CAP: a plan over the cap is a plan with fits = 0. */
 PONDER_API ponder_status ponder_plan_create(const char *path, const ponder_model_params *params, const ponder_session_params *session_params,
                                             ponder_plan **out, ponder_error *err);
 PONDER_API void ponder_plan_destroy(ponder_plan *plan);

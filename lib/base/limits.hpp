@@ -7,7 +7,7 @@
 
 namespace ponder::limits {
 
-// Model files (GGUF).
+// Model files (GGUF; tensors and dimensions of every format).
 inline constexpr uint64_t kMaxMetadataKeys = 65'536;
 inline constexpr uint64_t kMaxTensors = 262'144;  // R1 has 1,086; a per-expert layout of it would have 48,000
 inline constexpr uint64_t kMaxKeyBytes = 65'535;  // GGUF's own limit
@@ -18,6 +18,11 @@ inline constexpr int kMaxDims = 4;
 inline constexpr uint64_t kMaxDimension = 1ull << 40;
 inline constexpr uint64_t kMinAlignment = 8, kMaxAlignment = 1u << 20;  // GGUF asks for a multiple of 8
 inline constexpr uint32_t kMaxSplitFiles = 4'096;
+
+// Hugging Face folders.
+inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // the format's own limit
+inline constexpr size_t kMaxShardIndexBytes = 64u << 20;             // R1's has 9 MB
+inline constexpr size_t kMaxConfigBytes = 16u << 20;                 // config.json and others of its kind
 
 // Model shapes. Each keeps products of two of them inside int64.
 inline constexpr int64_t kMaxLayers = 1'024;

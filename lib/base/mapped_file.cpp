@@ -46,6 +46,20 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     return file;
 }
 
+Result<MappedFile> MappedFile::zeros(size_t n_bytes, const std::string& path) {
+    MappedFile file;
+    file.path_ = path;
+    if (n_bytes == 0) return file;
+    void* data = ::mmap(nullptr, n_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) {
+        return make_error(PONDER_STATUS_IO, "%s: cannot set %zu bytes of address space aside: %s", path.c_str(), n_bytes,
+                          describe_errno(errno).c_str());
+    }
+    file.data_ = static_cast<const std::byte*>(data);
+    file.size_ = n_bytes;
+    return file;
+}
+
 bool MappedFile::contains(std::span<const std::byte> range) const {
     const std::less_equal<const std::byte*> precedes;  // ordered even for pointers into different files
     return precedes(data_, range.data()) && precedes(range.data() + range.size(), data_ + size_);

@@ -17,6 +17,10 @@ class MappedFile {
     // Another process that shortens the file while it is mapped makes reads fault (SIGBUS): model files must not be edited in place.
     static Result<MappedFile> open(const std::string& path);
 
+    // No file: n_bytes of address space that read as zeros and take no memory, under a path that names what they stand for. Errors:
+    // PONDER_STATUS_IO if the system does not give so much.
+    static Result<MappedFile> zeros(size_t n_bytes, const std::string& path);
+
     MappedFile() = default;
     MappedFile(MappedFile&& other) noexcept;
     MappedFile& operator=(MappedFile&& other) noexcept;

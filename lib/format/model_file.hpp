@@ -24,7 +24,7 @@ struct StoredTensor {
     std::array<int64_t, 4> dims = {1, 1, 1, 1};  // fastest first, as GGUF has them; missing ones are 1
     std::span<const std::byte> data;             // exactly the bytes of type and dims; empty if there are slices
     int32_t file_index = 0;                      // into ModelFile::files
-    uint64_t file_offset = 0;                    // of data, in that file
+    uint64_t file_offset = 0;                    // of data, or of the first slice, in that file
     // [dims[2]], each the bytes of one [dims[1], dims[0]] matrix, for tensors whose matrices lie apart (safetensors stores experts so).
     std::vector<std::span<const std::byte>> slices;
     // Of type F8_E4M3 only: float32 factors [f8_blocks(dims[1]), f8_blocks(dims[0])] of each matrix (quant.hpp), [dims[2]].

@@ -45,4 +45,15 @@ RopeTable make_rope_table(const RopeParameters& rope, std::span<const float> fac
     return table;
 }
 
+std::vector<float> llama3_divisors(int64_t head_dim, double freq_base, const Llama3Scaling& scaling) {
+    std::vector<float> divisors;
+    for (int64_t i = 0; i < head_dim; i += 2) {
+        const double wavelength = 2 * std::numbers::pi * std::pow(freq_base, static_cast<double>(i) / static_cast<double>(head_dim));
+        const double turns = scaling.original_context / wavelength;
+        const double kept = std::clamp((turns - scaling.low_frequency) / (scaling.high_frequency - scaling.low_frequency), 0.0, 1.0);
+        divisors.push_back(static_cast<float>(1 / ((1 - kept) / scaling.factor + kept)));
+    }
+    return divisors;
+}
+
 }  // namespace ponder

@@ -23,7 +23,7 @@ int64_t context_within(const ponder_program& program, uint64_t room, int64_t mos
 }  // namespace
 
 Result<Plan> make_plan(const std::string& path, const ModelOptions& options, const SessionOptions& session) {
-    auto file = read_model_file(path);
+    auto file = read_model_outline(path);
     if (!file) return file.error();
     auto graph = build_graph(*file, {.kv_type = session.kv_type});
     if (!graph) return with_context(graph.error(), path);

@@ -11,6 +11,7 @@
 #include "base/limits.hpp"
 #include "base/thread_pool.hpp"
 #include "format/gguf_writer.hpp"
+#include "model/rope.hpp"
 #include "quant/quant.hpp"
 #include "runtime/synth_mix.hpp"
 #include "runtime/synth_shapes.hpp"
@@ -21,6 +22,9 @@ namespace {
 
 constexpr int64_t kBlockWeights = 1 << 14;   // drawn from one seed and encoded by one thread at a time
 constexpr uint64_t kBatchBytes = 16u << 20;  // encoded between two writes
+
+// As published with Llama 3.1.
+constexpr Llama3Scaling kLlama3Scaling = {.factor = 8, .low_frequency = 1, .high_frequency = 4, .original_context = 8192};
 
 // SplitMix64 (Steele, Lea, Flood 2014).
 class RandomBits {
@@ -69,7 +73,7 @@ class WeightStream {
     // `index` is the tensor's number in the file: with the block's number and the seed it decides the values, so that no thread does.
     Result<void> append(const SynthTensor& tensor, size_t index) {
         if (tensor.role == TensorRole::kRopeFactors) {
-            const std::vector<float> factors = llama3_rope_factors(shape_.head_dim, shape_.rope_theta);
+            const std::vector<float> factors = llama3_divisors(shape_.head_dim, static_cast<double>(shape_.rope_theta), kLlama3Scaling);
             return write(std::as_bytes(std::span(factors)));
         }
         const QuantType& type = *find_quant_type(tensor.type);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "quant/quant.hpp"
 #include "runtime/synth_deepseek.hpp"
@@ -56,9 +55,6 @@ constexpr SynthShape kShapes[] = {
      RopeScaling::kYarn, &kTinyDeepSeekVocabulary, "F32", kDeepSeekV2LiteYarn, LatentShape{0, 64, 32, 32, 32},
      ExpertShape{8, 3, 2, 32, 1, 1, 1, false, false, 1.0f}},
 };
-
-// Llama 3.1's published rotation: context stretched from 8192 by 8.
-constexpr double kLlama3Factor = 8, kLlama3LowFrequency = 1, kLlama3HighFrequency = 4, kLlama3Context = 8192;
 
 // Gain of the output matrix: logits get this standard deviation, so that the likeliest of 150,000 tokens stand out as a real model's do.
 constexpr float kLogitGain = 3.0f;
@@ -171,17 +167,6 @@ std::vector<SynthTensor> list_synth_tensors(const SynthShape& shape, int32_t n_l
     list.add_norm("output_norm.weight", -1, shape.n_embd);
     list.add_matrix("output.weight", TensorRole::kOutput, -1, shape.n_embd, shape.n_vocab, kLogitGain);
     return list.take();
-}
-
-std::vector<float> llama3_rope_factors(int32_t head_dim, float rope_theta) {
-    std::vector<float> factors;
-    for (int32_t i = 0; i < head_dim; i += 2) {
-        const double wavelength = 2 * std::numbers::pi * std::pow(static_cast<double>(rope_theta), static_cast<double>(i) / head_dim);
-        const double turns = kLlama3Context / wavelength;  // in the original context
-        const double t = std::clamp((turns - kLlama3LowFrequency) / (kLlama3HighFrequency - kLlama3LowFrequency), 0.0, 1.0);
-        factors.push_back(static_cast<float>(1 / ((1 - t) / kLlama3Factor + t)));
-    }
-    return factors;
 }
 
 }  // namespace ponder::synth

@@ -104,7 +104,4 @@ void set_hyper_parameters(const SynthShape& shape, int32_t n_layers, Metadata& m
 // All tensors in file order, as F32.
 std::vector<SynthTensor> list_synth_tensors(const SynthShape& shape, int32_t n_layers);
 
-// Llama 3.1's divisors of the rotation frequencies, [head_dim / 2].
-std::vector<float> llama3_rope_factors(int32_t head_dim, float rope_theta);
-
 }  // namespace ponder::synth

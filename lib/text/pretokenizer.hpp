@@ -52,6 +52,10 @@ struct PretokenizerFamily {
 // Errors: PONDER_STATUS_UNSUPPORTED with the name if it is unknown.
 Result<PretokenizerFamily> pretokenizer_family(std::string_view name);
 
+// The name of a family that prepares and cuts text in the same way, told by a text on which all families differ; adds_bos is not
+// looked at. Errors: PONDER_STATUS_UNSUPPORTED if there is none, and those of the split.
+Result<std::string_view> find_pretokenizer_family(const PretokenizerFamily& wanted);
+
 // GPT-2's split, which ByteLevel in tokenizer.json stands for.
 extern const char kGpt2Pattern[];
 

@@ -65,10 +65,11 @@ struct Family {
     bool uses_nfc, ignores_merges, adds_bos;
 };
 
+// Of families that split alike the first is the name that is given to a tokenizer of that kind.
 constexpr Family kFamilies[] = {
     {"deepseek-v3", kDeepSeekV3Stages, false, false, false},
-    {"deepseek-r1-qwen", kQwen2Stages, true, false, false},
     {"qwen2", kQwen2Stages, true, false, false},
+    {"deepseek-r1-qwen", kQwen2Stages, true, false, false},
     {"llama-bpe", kLlama3Stages, false, true, true},
     {"llama3", kLlama3Stages, false, true, true},
     {"llama-v3", kLlama3Stages, false, true, true},
@@ -77,7 +78,42 @@ constexpr Family kFamilies[] = {
     {"deepseek-coder", kDeepSeekCoderStages, false, false, false},
 };
 
+// Cut by each family in its own way: cases, runs of digits, scripts, marks, punctuation before and after letters, and white space of every
+// kind and place.
+constexpr char kProbe[] =
+    "I'M it's we'LL They'd x1 12 345 6789 12345678 _a $b (c) #d \"e\" f-g h.i j/k l?! m... n\n\no \r\n p \t q  r   \n s\u00a0t "
+    "\u00e9t\u00e9 \u00c5ngstr\u00f6m e\u0301 \u0415\u0449\u0451 \u03b1\u03b2\u03b3 \u4f60\u597d12\u4e16\u754cab \u3053\u3093\u30ab\u30bf "
+    "\ud55c\uad6d\uc5b4 \u0645\u0631\u062d\u0628\u0627 \u0939\u093f\u0928\u094d\u0926\u0940 \u00bd \u0663\u0664\u0665\u0666 \u2167 "
+    "\U0001F600x \u201cy\u201d\uff0cz\u3002 <|w|> a\n b\n\n\n c    d\t\te \n \n    if (x==3):\n\treturn 0;   ";
+
+Result<std::vector<std::string_view>> split_probe(const Pretokenizer& pretokenizer) {
+    std::vector<std::string_view> pieces;
+    const auto state = MatchState::create(sizeof kProbe);
+    if (!state) return state.error();
+    const auto keep = [&](std::string_view piece) -> Result<void> {
+        pieces.push_back(piece);
+        return {};
+    };
+    if (auto split = pretokenizer.split(kProbe, **state, keep); !split) return split.error();
+    return pieces;
+}
+
 }  // namespace
+
+Result<std::string_view> find_pretokenizer_family(const PretokenizerFamily& wanted) {
+    const auto pieces = split_probe(wanted.pretokenizer);
+    if (!pieces) return pieces.error();
+    for (const Family& row : kFamilies) {
+        if (row.uses_nfc != wanted.uses_nfc || row.ignores_merges != wanted.ignores_merges) continue;
+        const auto family = pretokenizer_family(row.name);
+        if (!family) return family.error();
+        const auto of_family = split_probe(family->pretokenizer);
+        if (!of_family) return of_family.error();
+        if (*of_family == *pieces) return row.name;
+    }
+    return make_error(PONDER_STATUS_UNSUPPORTED,
+                      "the tokenizer splits text as no known family does, so tokenizer.ggml.pre has no name for it");
+}
 
 Result<PretokenizerFamily> pretokenizer_family(std::string_view name) {
     const auto* row = std::find_if(std::begin(kFamilies), std::end(kFamilies), [&](const Family& family) { return family.name == name; });

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the GGUF seeds of the fuzzers into FOLDER/gguf: good files, and bad ones named after the class of lie they tell."""
+"""Writes seeds of the fuzzers into FOLDER: good GGUF and safetensors files and config.json files, and bad ones named after their lie."""
+import json
 import struct
 import sys
 from pathlib import Path
@@ -116,11 +117,65 @@ def seeds():
     yield "bad_cut", model()[:200]
 
 
+def safetensors(entries, n_data, length=None):
+    text = (entries if isinstance(entries, str) else json.dumps(entries, separators=(",", ":"))).encode()
+    return pack("Q", len(text) if length is None else length) + text + bytes(range(n_data))
+
+
+def entry(begin, end, shape, dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def safetensors_seeds():
+    good = {"__metadata__": {"format": "pt"}, "b": entry(4, 16, [2, 3], "BF16"), "a": entry(0, 4, []), "c": entry(16, 20, [1, 4], "F8_E4M3")}
+    yield "good", safetensors(good, 20)
+    yield "good_empty", safetensors({}, 0)
+    yield "bad_cut", safetensors(good, 19)
+    yield "bad_header_giant", safetensors({}, 0, (1 << 64) - 1)
+    yield "bad_header_past_end", safetensors({}, 0, 1 << 20)
+    yield "bad_header_list", safetensors([], 0)
+    yield "bad_nested", safetensors('{"a":' + "[" * 1000, 0)
+    yield "bad_overlap", safetensors({"a": entry(0, 8, [2]), "b": entry(4, 12, [2])}, 12)
+    yield "bad_gap", safetensors({"a": entry(0, 4, [1]), "b": entry(8, 12, [1])}, 12)
+    yield "bad_out_of_file", safetensors({"a": entry(0, 1 << 40, [1 << 38])}, 4)
+    yield "bad_reversed", safetensors({"a": entry(4, 0, [1])}, 4)
+    yield "bad_offset_wraps", safetensors({"a": entry((1 << 64) - 4, (1 << 64) - 1, [1])}, 4)
+    yield "bad_shape_wraps", safetensors({"a": entry(0, 0, [1 << 40, 1 << 24])}, 0)
+    yield "bad_shape_text", safetensors({"a": entry(0, 4, ["1"])}, 4)
+    yield "bad_shape_float", safetensors({"a": entry(0, 4, [1.0])}, 4)
+    yield "bad_dtype", safetensors({"a": entry(0, 4, [1], "F33")}, 4)
+    yield "bad_twice", safetensors('{"a":%s,"a":%s}' % ((json.dumps(entry(0, 4, [1])),) * 2), 4)
+
+
+def config_seeds():
+    models = json.loads((Path(__file__).parents[1] / "golden" / "hf_models.json").read_text())["models"]
+    for model in models:
+        yield "good_" + model["name"], model["config"]
+    dense, experts = models[0]["config"], next(m["config"] for m in models if m["name"].startswith("deepseek-v3"))
+    lies = {"layers": {"num_hidden_layers": 1 << 40}, "width": {"hidden_size": 1 << 20, "num_hidden_layers": 1024}, "heads_0": {"num_attention_heads": 0},
+            "heads_many": {"num_attention_heads": 4096, "head_dim": 1 << 20}, "text": {"hidden_size": "96"}, "float": {"hidden_size": 96.5},
+            "rope": {"rope_scaling": {"rope_type": "yarn", "factor": 1e300}}, "rope_list": {"rope_scaling": [1]}, "type": {"model_type": "gpt2"},
+            "epsilon": {"rms_norm_eps": 1e400}}
+    for name, patch in lies.items():
+        yield "bad_" + name, {**dense, **patch}
+    for name, patch in {"experts": {"n_routed_experts": 1 << 31}, "used": {"num_experts_per_tok": 99}, "groups": {"n_group": 5},
+                        "ranks": {"kv_lora_rank": 1 << 20, "q_lora_rank": 1 << 20}, "next": {"num_nextn_predict_layers": -1}}.items():
+        yield "bad_" + name, {**experts, **patch}
+
+
 def main():
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "corpus") / "gguf"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "corpus")
+
+    def write(kind, name, data):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (folder / kind / name).write_bytes(data)
+
     for name, data in seeds():
-        (folder / f"{name}.gguf").write_bytes(data)
+        write("gguf", f"{name}.gguf", data)
+    for name, data in safetensors_seeds():
+        write("safetensors", f"{name}.safetensors", data)
+    for name, config in config_seeds():
+        write("hf_config", f"{name}.json", json.dumps(config).encode())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@
 
 #include "base/mapped_file.hpp"
 #include "format/gguf_reader.hpp"
+#include "model/rope.hpp"
 #include "quant/quant.hpp"
 #include "runtime/synth_mix.hpp"
 #include "runtime/synth_shapes.hpp"
@@ -273,7 +274,8 @@ TEST_CASE("synth_shapes: parameter counts are the published ones") {
 }
 
 TEST_CASE("synth_shapes: Llama 3.1 rotation factors are the published ones") {
-    const auto factors = ponder::synth::llama3_rope_factors(128, 500000.0f);
+    const auto factors =
+        ponder::llama3_divisors(128, 500000.0, {.factor = 8, .low_frequency = 1, .high_frequency = 4, .original_context = 8192});
     REQUIRE(factors.size() == 64);
     for (size_t i = 0; i < 29; ++i) CHECK(factors[i] == 1.0f);
     const std::vector<float> middle = {1.207484f, 1.553415f, 2.026313f, 2.694530f, 3.684253f, 5.257327f};
