@@ -47,7 +47,7 @@ typedef struct ponder_operand {
     int32_t type;          /* stored type of a weight; PONDER_TYPE_F32 otherwise */
     int64_t dims[4];       /* weights: stored dims, fastest first; others: {width, 1, 1, 1} */
     const char *name;      /* for messages */
-    const void *host_data; /* weights: the bytes in host memory; valid as long as the program. NULL if they lie in slices or are streamed */
+    const void *host_data; /* weights: bytes in host memory at any alignment; valid as long as the program. NULL: in slices, or streamed */
     uint64_t n_bytes;      /* weights: size of host_data, or of all slices */
     ponder_buffer *buffer; /* weights: where the bytes are on the device */
     uint64_t offset;       /* weights: in `buffer`; others: suggested start in scratch, in floats, to be multiplied by the most rows of the plan */

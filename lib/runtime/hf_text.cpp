@@ -63,7 +63,10 @@ Result<void> read_template(const std::string& folder, const Json& tokenizer_conf
 Result<void> read_tokenizer(const std::string& folder, int64_t n_vocab, Metadata& metadata) {
     const auto json = read_optional(folder, "tokenizer.json", limits::kMaxTokenizerFileBytes);
     if (!json) return json.error();
-    if (!*json) return {};
+    if (!*json) {
+        metadata.set("tokenizer.ggml.model", Value::from_string("no_vocab"));  // GGUF's word for it
+        return {};
+    }
     const auto config = read_optional(folder, "tokenizer_config.json", limits::kMaxConfigBytes);
     if (!config) return config.error();
     auto set = set_tokenizer_keys(**json, config->value_or(std::string()), n_vocab, metadata);
@@ -139,7 +142,7 @@ Result<void> read_text_files(const std::string& folder, const Json& config, int6
     if (auto read = read_template(folder, *tokenizer_config, metadata); !read) return read;
     const auto generation = read_json_file(folder, "generation_config.json");
     if (!generation) return generation.error();
-    if (metadata.find("tokenizer.ggml.model") != nullptr) read_named_ids(*generation, config, n_vocab, metadata);
+    if (metadata.find("tokenizer.ggml.tokens") != nullptr) read_named_ids(*generation, config, n_vocab, metadata);
     if (auto read = read_sampling(*generation, metadata); !read) {
         return with_context(read.error(), path_of(folder, "generation_config.json"));
     }

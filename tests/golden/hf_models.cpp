@@ -306,7 +306,7 @@ bool write_file(const std::string& path, const std::string& bytes) {
 }
 
 // safetensors: u64 length of the header, the header as JSON padded with blanks to a multiple of 8, the tensors' bytes.
-bool write_safetensors(const std::string& path, const std::vector<const HfPart*>& parts) {
+bool write_safetensors(const std::string& path, const std::vector<const HfPart*>& parts, size_t n_blanks) {
     nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
     size_t offset = 0;
     for (const HfPart* part : parts) {
@@ -314,7 +314,7 @@ bool write_safetensors(const std::string& path, const std::vector<const HfPart*>
         offset += part->bytes.size();
     }
     std::string text = header.dump();
-    text.resize((text.size() + 7) / 8 * 8, ' ');
+    text.resize((text.size() + 7) / 8 * 8 + n_blanks, ' ');
     std::string bytes;
     for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(static_cast<uint64_t>(text.size()) >> shift & 0xFF));
     bytes += text;
@@ -359,7 +359,7 @@ uint64_t digest(const HfModel& model) {
     return total;
 }
 
-bool write_hf_folder(const HfModel& model, const std::string& folder) {
+bool write_hf_folder(const HfModel& model, const std::string& folder, size_t n_blanks) {
     if (!write_file(folder + "/config.json", model.config.dump(2))) return false;
     std::vector<std::vector<const HfPart*>> files(model.n_files);
     nlohmann::json index = {{"metadata", {{"total_size", 0}}}, {"weight_map", nlohmann::json::object()}};
@@ -370,10 +370,10 @@ bool write_hf_folder(const HfModel& model, const std::string& folder) {
         index["weight_map"][part.name] = shard_name(i % model.n_files, model.n_files);
         n_bytes += part.bytes.size();
     }
-    if (model.n_files == 1) return write_safetensors(folder + "/model.safetensors", files[0]);
+    if (model.n_files == 1) return write_safetensors(folder + "/model.safetensors", files[0], n_blanks);
     index["metadata"]["total_size"] = n_bytes;
     for (size_t i = 0; i < files.size(); i++) {
-        if (!write_safetensors(folder + "/" + shard_name(i, model.n_files), files[i])) return false;
+        if (!write_safetensors(folder + "/" + shard_name(i, model.n_files), files[i], n_blanks)) return false;
     }
     return write_file(folder + "/model.safetensors.index.json", index.dump(2));
 }

@@ -52,10 +52,10 @@ nlohmann::json read_expected() {
 struct TempFolder {
     TempFile file{"model"};
 
-    explicit TempFolder(const HfModel& model) {
+    explicit TempFolder(const HfModel& model, size_t n_blanks = 0) {
         std::error_code error;
         REQUIRE(std::filesystem::create_directory(file.path(), error));
-        REQUIRE(write_hf_folder(model, file.path()));
+        REQUIRE(write_hf_folder(model, file.path(), n_blanks));
     }
 };
 
@@ -146,6 +146,7 @@ TEST_CASE("golden: folders of Hugging Face opened directly give the float64 logi
         const std::string& path = folder.file.path();
         const auto whole = evaluate(path, tokens, tokens.size(), 2);
         check_logits(whole, reference, "folder");
+        CHECK(evaluate(TempFolder(*reference.model, 1).file.path(), tokens, tokens.size(), 2) == whole);
         for (const size_t chunk : {size_t{1}, size_t{3}, size_t{11}}) {
             const double worst = max_difference(evaluate(path, tokens, chunk, chunk == 3 ? 1 : 2), whole);
             MESSAGE(reference.model->name << ", chunks of " << chunk << ": largest difference from the whole " << worst);

@@ -179,6 +179,7 @@ TEST_CASE("hf_folder: a folder, its config.json, its weights and its index all n
     CHECK(**model.metadata.get_string("general.name") == "folder");
     CHECK(integer(model.metadata, "qwen2.block_count") == 1);
     CHECK(integer(model.metadata, "qwen2.attention.key_length") == 4);
+    CHECK(**model.metadata.get_string("tokenizer.ggml.model") == "no_vocab");
     CHECK(model.tensors.size() == qwen2_parts().size());
     const ponder::StoredTensor* down = model.find("blk.0.ffn_down.weight");
     REQUIRE(down != nullptr);
