@@ -153,8 +153,14 @@ Result<uint64_t> declare_tensors(std::span<const SynthTensor> tensors, GgufWrite
     return total_bytes;
 }
 
-Result<void> write_model(const SynthShape& shape, const TypeMix& mix, const Vocabulary& vocabulary, std::span<const SynthTensor> tensors,
-                         const std::string& path, const SynthParams& params) {
+Result<void> set_text(const SynthShape& shape, const SynthParams& params, Metadata& metadata) {
+    if (!params.tokenizer_path.empty()) return set_tokenizer(params.tokenizer_path, *shape.vocabulary, shape.n_vocab, metadata);
+    set_vocabulary(make_up_vocabulary(*shape.vocabulary, shape.n_vocab), *shape.vocabulary, metadata);
+    return {};
+}
+
+Result<void> write_model(const SynthShape& shape, const TypeMix& mix, std::span<const SynthTensor> tensors, const std::string& path,
+                         const SynthParams& params) {
     auto pool = ThreadPool::create(params.n_threads > 0 ? params.n_threads : available_cores());
     if (!pool) return pool.error();
     auto writer = GgufWriter::create(path);
@@ -163,7 +169,7 @@ Result<void> write_model(const SynthShape& shape, const TypeMix& mix, const Voca
     set_hyper_parameters(shape, shape.n_layers, metadata);
     metadata.set("general.file_type", Value::from_u32(static_cast<uint32_t>(mix.file_type)));
     metadata.set("general.quantization_version", Value::from_u32(2));
-    set_vocabulary(vocabulary, *shape.vocabulary, metadata);
+    if (auto set = set_text(shape, params, metadata); !set) return set;
     const auto total_bytes = declare_tensors(tensors, *writer);
     if (!total_bytes) return total_bytes.error();
     if (auto written = writer->write_header(); !written) return written;
@@ -187,10 +193,7 @@ Result<void> make_model(const std::string& shape_name, const std::string& path, 
     std::vector<SynthTensor> tensors = list_synth_tensors(shape, shape.n_layers);
     if (auto assigned = assign_types(**mix, shape, shape.n_layers, tensors); !assigned) return assigned;
 
-    auto vocabulary = params.tokenizer_path.empty() ? Result<Vocabulary>(make_up_vocabulary(*shape.vocabulary, shape.n_vocab))
-                                                    : read_tokenizer_json(params.tokenizer_path, *shape.vocabulary, shape.n_vocab);
-    if (!vocabulary) return vocabulary.error();
-    return write_model(shape, **mix, *vocabulary, tensors, path, params);
+    return write_model(shape, **mix, tensors, path, params);
 }
 
 }  // namespace

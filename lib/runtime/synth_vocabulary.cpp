@@ -236,6 +236,8 @@ Vocabulary make_up_vocabulary(const VocabularyFamily& family, int32_t n_vocab) {
     return vocabulary;
 }
 
+void set_chat_template(Metadata& metadata) { metadata.set("tokenizer.chat_template", Value::from_string(kChatTemplate)); }
+
 void set_vocabulary(const Vocabulary& vocabulary, const VocabularyFamily& family, Metadata& metadata) {
     const auto set_strings = [&](const char* key, const std::vector<std::string>& strings) {
         metadata.set(key, Value::from_strings(std::vector<std::string_view>(strings.begin(), strings.end())));
@@ -253,7 +255,7 @@ void set_vocabulary(const Vocabulary& vocabulary, const VocabularyFamily& family
     set_id("tokenizer.ggml.padding_token_id", vocabulary.pad_id);
     metadata.set("tokenizer.ggml.add_bos_token", Value::from_bool(vocabulary.add_bos));
     metadata.set("tokenizer.ggml.add_eos_token", Value::from_bool(false));
-    metadata.set("tokenizer.chat_template", Value::from_string(kChatTemplate));
+    set_chat_template(metadata);
 }
 
 }  // namespace ponder::synth

@@ -46,12 +46,15 @@ struct Vocabulary {
 // after them. It tokenizes any text. n_vocab is at least the family's last special id + 1.
 Vocabulary make_up_vocabulary(const VocabularyFamily& family, int32_t n_vocab);
 
-// A Hugging Face tokenizer.json (BPE), with unused tokens where it has none. The ids of BOS, EOS and padding are those of the tokens with
-// R1's names, or else with other families' names; absent if there is none. Errors: IO, LIMIT (file size, or more tokens than n_vocab),
-// FORMAT, UNSUPPORTED (not BPE).
-Result<Vocabulary> read_tokenizer_json(const std::string& path, const VocabularyFamily& family, int32_t n_vocab);
+// The tokenizer.* keys of a Hugging Face tokenizer.json, with R1's chat template. The ids of BOS, EOS and padding are those of the tokens
+// with R1's names, or else with other families' names; absent if there is none. Errors: IO, LIMIT (file size), and those of
+// set_tokenizer_keys.
+Result<void> set_tokenizer(const std::string& path, const VocabularyFamily& family, int32_t n_vocab, Metadata& metadata);
 
-// The tokenizer.* keys, a chat template in R1's format included.
+// tokenizer.chat_template: R1's format.
+void set_chat_template(Metadata& metadata);
+
+// The tokenizer.* keys, with R1's chat template.
 void set_vocabulary(const Vocabulary& vocabulary, const VocabularyFamily& family, Metadata& metadata);
 
 }  // namespace ponder::synth

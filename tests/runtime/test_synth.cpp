@@ -307,39 +307,35 @@ TEST_CASE("synth_vocabulary: made-up vocabularies have unique tokens, bytes, sou
 
 TEST_CASE("synth_tokenizer: a tokenizer.json becomes the file's vocabulary") {
     const TempFolder folder;
+    ponder::Metadata keys;
     const auto with_json = [&](const std::string& json) {
         std::ofstream(folder.file("tokenizer.json")) << json;
-        return ponder::synth::read_tokenizer_json(folder.file("tokenizer.json"), ponder::synth::kTinyQwenVocabulary, 8);
+        return ponder::synth::set_tokenizer(folder.file("tokenizer.json"), ponder::synth::kTinyQwenVocabulary, 8, keys);
     };
     const auto good = with_json(
         R"({"added_tokens":[{"id":4,"content":"<｜end▁of▁sentence｜>","special":true},{"id":5,"content":"<think>","special":false},
             {"id":6,"content":"<|x|>","special":false}],
-            "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b",["ab","b"]]}})");
-    REQUIRE(good);
-    CHECK(good->tokens == std::vector<std::string>{"a", "b", "ab", "[PAD3]", "<｜end▁of▁sentence｜>", "<think>", "<|x|>", "[PAD7]"});
-    CHECK(good->kinds == std::vector<int32_t>{1, 1, 1, 5, 3, 4, 3, 5});
-    CHECK(good->merges == std::vector<std::string>{"a b", "ab b"});
-    CHECK(good->eos_id == 4);
-    CHECK(!good->bos_id);
-    CHECK(!good->add_bos);
+            "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"decoder":{"type":"ByteLevel"},
+            "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"abb":3},"merges":["a b",["ab","b"]]}})");
+    REQUIRE_MESSAGE(good, good.error().message);
+    const auto tokens = **keys.get_strings("tokenizer.ggml.tokens");
+    const std::vector<std::string_view> expected = {"a", "b", "ab", "abb", "<｜end▁of▁sentence｜>", "<think>", "<|x|>", "[PAD7]"};
+    CHECK(std::vector<std::string_view>(tokens.begin(), tokens.end()) == expected);
+    const auto kinds = **keys.get_integers("tokenizer.ggml.token_type");
+    for (const auto& [id, kind] : {std::pair{0, 1}, {3, 1}, {4, 3}, {5, 4}, {6, 3}, {7, 5}})
+        CHECK(kinds.int64_at(static_cast<size_t>(id)) == kind);
+    const auto merges = **keys.get_strings("tokenizer.ggml.merges");
+    CHECK(std::vector<std::string_view>(merges.begin(), merges.end()) == std::vector<std::string_view>{"a b", "ab b"});
+    CHECK(**keys.get_u32("tokenizer.ggml.eos_token_id") == 4);
+    CHECK(keys.find("tokenizer.ggml.bos_token_id") == nullptr);
+    CHECK(!**keys.get_bool("tokenizer.ggml.add_bos_token"));
+    CHECK(keys.find("tokenizer.chat_template") != nullptr);
 
-    const auto refusal = [&](const std::string& json, const std::string& part) {
-        const auto result = with_json(json);
-        REQUIRE_FALSE(result);
-        INFO(result.error().message);
-        CHECK(result.error().message.find(part) != std::string::npos);
-        return result.error().status;
-    };
-    const std::string merges = R"(,"merges":[]}})";
-    CHECK(refusal("[1", "byte") == PONDER_STATUS_FORMAT);
-    CHECK(refusal("[]", "no object \"model\"") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"type":"Unigram"}})", "not \"BPE\"") == PONDER_STATUS_UNSUPPORTED);
-    CHECK(refusal(R"({"model":{"vocab":3}})", "model.vocab is not an object") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{"a":8})" + merges, "id 8; the shape's vocabulary ends at 7") == PONDER_STATUS_LIMIT);
-    CHECK(refusal(R"({"model":{"vocab":{"a":-1})" + merges, "no id") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{"a":"b"})" + merges, "no id") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{"a":1,"b":1})" + merges, "id 1 belongs to") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{}}})", "merges is not an array") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{},"merges":["ab"]}})", "entry 0 is not two texts") == PONDER_STATUS_FORMAT);
-    CHECK(refusal(R"({"model":{"vocab":{},"merges":[]},"added_tokens":[3]})", "no content") == PONDER_STATUS_FORMAT);
+    const auto refused = with_json(
+        R"({"model":{"vocab":{"a":0,"b":1},"merges":[]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},
+            "decoder":{"type":"ByteLevel"},"added_tokens":[{"id":8,"content":"z","special":true}]})");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().status == PONDER_STATUS_FORMAT);
+    CHECK(refused.error().message.find("tokenizer.json: token 'z' has id 8, but the model's vocabulary has 8 entries") !=
+          std::string::npos);
 }
