@@ -21,18 +21,13 @@ struct PublishedGroups {
 };
 constexpr PublishedGroups kPublishedGroups[] = {{"deepseek2", 256, 8, 4}};
 
-bool has_selection_bias(const ModelFile& file) {
-    return std::any_of(file.tensors.begin(), file.tensors.end(),
-                       [](const StoredTensor& tensor) { return tensor.name.ends_with(".exp_probs_b.bias"); });
-}
-
-Result<ExpertGroups> published_groups(const ModelFile& file, const std::string& architecture, int64_t n_experts) {
+Result<ExpertGroups> published_groups(const Metadata& metadata, const std::string& architecture, int64_t n_experts) {
     for (const PublishedGroups& published : kPublishedGroups) {
         if (architecture != published.architecture || n_experts != published.n_experts) continue;
-        const auto gating = file.metadata.get_i64(architecture + ".expert_gating_func");
+        const auto gating = metadata.get_i64(architecture + ".expert_gating_func");
         if (!gating) return gating.error();
-        const bool is_sigmoid = *gating ? **gating == PONDER_MOE_SIGMOID : has_selection_bias(file);
-        if (is_sigmoid) return ExpertGroups{published.n_groups, published.n_groups_used, true};
+        if (gating->value_or(PONDER_MOE_SOFTMAX) == PONDER_MOE_SIGMOID)
+            return ExpertGroups{published.n_groups, published.n_groups_used, true};
     }
     return ExpertGroups{};
 }
@@ -79,7 +74,7 @@ Result<ExpertGroups> read_expert_groups(const ModelFile& file, const std::string
     } else if (*n_used && **n_used > 1) {
         return make_error(PONDER_STATUS_FORMAT, "%s is missing", key.c_str());
     } else {
-        const auto published = published_groups(file, architecture, n_experts);
+        const auto published = published_groups(file.metadata, architecture, n_experts);
         if (!published) return published.error();
         groups = *published;
     }
