@@ -26,7 +26,11 @@ constexpr const char* kFooter =
     "its\n"
     "last token. bytes_per_token: weight and cache bytes that one decode step reads, halfway through --generate. read_bandwidth: bytes "
     "per\n"
-    "second that the same number of threads read from memory. peak_rss_bytes: of the process before that probe, mapped weights included.";
+    "second that the same number of threads read from memory. peak_rss_bytes: of the process before that probe, mapped weights included.\n"
+    "With experts that are streamed (--memory-cap), of the measured steps of prefill and decode each: hit_rate, share of needed expert\n"
+    "matrices that were in memory or being read already; file_bytes_per_token, read from the file; guesses and guesses_used, matrices "
+    "read\n"
+    "ahead for the next layer, and those of them that it needed.";
 
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
@@ -39,6 +43,35 @@ uint64_t peak_rss_bytes() {
     getrusage(RUSAGE_SELF, &usage);
     return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
+
+// What streaming did between two calls of ponder_model_describe_streaming, or in several such times together.
+struct StreamingWork {
+    int64_t n_demanded = 0, n_hits = 0, n_guessed = 0, n_guesses_used = 0, n_tokens = 0;
+    uint64_t bytes_read = 0;
+
+    void add(const ponder_streaming_info& from, const ponder_streaming_info& to) {
+        n_demanded += to.n_demanded - from.n_demanded;
+        n_hits += to.n_hits - from.n_hits;
+        n_guessed += to.n_guessed - from.n_guessed;
+        n_guesses_used += to.n_guesses_used - from.n_guesses_used;
+        n_tokens += to.n_tokens - from.n_tokens;
+        bytes_read += to.bytes_read - from.bytes_read;
+    }
+    double hit_rate() const { return n_demanded > 0 ? static_cast<double>(n_hits) / static_cast<double>(n_demanded) : 1.0; }
+    uint64_t bytes_per_token() const { return n_tokens > 0 ? bytes_read / static_cast<uint64_t>(n_tokens) : 0; }
+
+    Json to_json() const {
+        return {{"hit_rate", hit_rate()},
+                {"file_bytes_per_token", bytes_per_token()},
+                {"guesses", n_guessed},
+                {"guesses_used", n_guesses_used}};
+    }
+    void print(const char* what) const {
+        print_out("%-16s %.1f%% of experts' matrices were in memory; %s a token read from the file; %lld of %lld guesses used\n", what,
+                  100 * hit_rate(), format_bytes(bytes_per_token()).c_str(), static_cast<long long>(n_guesses_used),
+                  static_cast<long long>(n_guessed));
+    }
+};
 
 class BenchCommand : public Command {
   public:
@@ -69,8 +102,12 @@ class BenchCommand : public Command {
         std::vector<double> prefill_s, decode_s;
         for (int32_t rep = 0; rep < n_reps_; ++rep) {
             bar_.update("measuring", static_cast<double>(rep) / n_reps_);
+            const ponder_streaming_info start = streaming_info();
             prefill_s.push_back(time_prefill());
+            const ponder_streaming_info middle = streaming_info();
             decode_s.push_back(time_decode());
+            prefill_streaming_.add(start, middle);
+            decode_streaming_.add(middle, streaming_info());
         }
         bar_.clear();
         report(median(prefill_s), median(decode_s));
@@ -82,6 +119,13 @@ class BenchCommand : public Command {
         std::vector<int32_t> tokens(n);
         for (int32_t& token : tokens) token = any(random_);
         return tokens;
+    }
+
+    ponder_streaming_info streaming_info() const {
+        ponder_streaming_info info = PONDER_STREAMING_INFO_INIT;
+        ponder_error error;
+        check(ponder_model_describe_streaming(model_->handle.get(), &info, &error), error);
+        return info;
     }
 
     void rewind(ponder_session* session, int64_t n_keep) {
@@ -169,23 +213,30 @@ class BenchCommand : public Command {
         const double bandwidth = measure_read_bandwidth(info.n_threads);
         const double prefill_tps = n_prompt_ / prefill_s;
         const double decode_tps = static_cast<double>(n_generate_) * n_sequences_ / decode_s;
+        const ponder_streaming_info streaming = streaming_info();
         if (options_.is_json) {
-            const Json line{{"prefill_tps", prefill_tps},
-                            {"decode_tps", decode_tps},
-                            {"load_s", model_->load_s},
-                            {"first_token_s", prefill_s},
-                            {"peak_rss_bytes", peak},
-                            {"bytes_per_token", step_bytes},
-                            {"read_bandwidth", bandwidth},
-                            {"backend", info.backend},
-                            {"device", info.device},
-                            {"isa", info.isa},
-                            {"threads", info.n_threads},
-                            {"n_prompt", n_prompt_},
-                            {"n_generate", n_generate_},
-                            {"reps", n_reps_},
-                            {"depth", depth_},
-                            {"sequences", n_sequences_}};
+            Json line{{"prefill_tps", prefill_tps},
+                      {"decode_tps", decode_tps},
+                      {"load_s", model_->load_s},
+                      {"first_token_s", prefill_s},
+                      {"peak_rss_bytes", peak},
+                      {"bytes_per_token", step_bytes},
+                      {"read_bandwidth", bandwidth},
+                      {"backend", info.backend},
+                      {"device", info.device},
+                      {"isa", info.isa},
+                      {"threads", info.n_threads},
+                      {"n_prompt", n_prompt_},
+                      {"n_generate", n_generate_},
+                      {"reps", n_reps_},
+                      {"depth", depth_},
+                      {"sequences", n_sequences_}};
+            if (streaming.is_streaming != 0) {
+                line["streaming"] = {{"capacity_bytes", streaming.capacity_bytes},
+                                     {"held_bytes", streaming.held_bytes},
+                                     {"prefill", prefill_streaming_.to_json()},
+                                     {"decode", decode_streaming_.to_json()}};
+            }
             write_out(to_json_line(line).append("\n"));
             return;
         }
@@ -198,6 +249,11 @@ class BenchCommand : public Command {
         print_out("%-16s %s\n", "peak memory", format_bytes(peak).c_str());
         print_out("%-16s %s, which is %.2f GB/s at this speed\n", "read a step", format_bytes(step_bytes).c_str(), used / 1e9);
         print_out("%-16s %.2f GB/s\n", "read bandwidth", bandwidth / 1e9);
+        if (streaming.is_streaming == 0) return;
+        print_out("%-16s %s of experts kept, room for %s\n", "streaming", format_bytes(streaming.held_bytes).c_str(),
+                  format_bytes(streaming.capacity_bytes).c_str());
+        prefill_streaming_.print("  in prefill");
+        decode_streaming_.print("  in decode");
     }
 
     ModelOptions options_;
@@ -208,6 +264,7 @@ class BenchCommand : public Command {
     int32_t n_sequences_ = 1;
     ProgressBar bar_;
     const OpenedModel* model_ = nullptr;  // lives in run()
+    StreamingWork prefill_streaming_, decode_streaming_;
     std::vector<SessionHandle> sessions_;
     std::vector<float> logits_;  // [n_sequences, n_vocab]
     std::mt19937_64 random_;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ponder: reasoning models inside the program that uses them. This header is the whole C interface, and its manual.
+/* ponder: reasoning models inside programs. This header, with ponder_streaming.h at its end, is the whole C interface, and its manual.
  *
  * The shortest program, examples/minimal.c: ponder_model_open, ponder_session_create, ponder_session_ask, ponder_generation_next until the
  * event's kind is PONDER_EVENT_DONE; then destroy what was made, in any order.
@@ -29,9 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define PONDER_API
-#elif defined(PONDER_BUILDING)
+#if defined(PONDER_BUILDING) && !defined(_WIN32)
 #define PONDER_API __attribute__((visibility("default")))
 #else
 #define PONDER_API
@@ -132,7 +130,7 @@ typedef struct ponder_model_params {
     const char *backend;    /* "auto" (also NULL), "cpu", "vulkan", "reference" */
     int32_t device;         /* device number of ponder_device_describe plus one; 0: the backend's first */
     int32_t reserved;       /* leave 0 */
-    uint64_t memory_cap;    /* bytes that model, caches and scratch may use together; 0: no cap */
+    uint64_t memory_cap;    /* bytes that model, caches and scratch may use together; 0: no cap. Experts beyond it are streamed */
     ponder_progress_fn on_progress; /* may be NULL */
     void *progress_user_data;
 } ponder_model_params;
@@ -496,5 +494,7 @@ PONDER_API ponder_status ponder_file_convert(const char *in, const char *out, co
 #ifdef __cplusplus
 }
 #endif
+
+#include "ponder_streaming.h"
 
 #endif /* PONDER_PONDER_H */

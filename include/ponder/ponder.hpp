@@ -311,6 +311,13 @@ class Model {
         detail::check(ponder_model_describe(get(), &info, &err), err);
         return info;
     }
+    // What reading experts from the file has done since the model was opened; any thread, at any time.
+    ponder_streaming_info streaming_info() const {
+        ponder_streaming_info info = PONDER_STREAMING_INFO_INIT;
+        ponder_error err;
+        detail::check(ponder_model_describe_streaming(get(), &info, &err), err);
+        return info;
+    }
     ponder_model* get() const noexcept { return handle_.get(); }
 
   private:

@@ -40,6 +40,13 @@ PONDER_API ponder_status ponder_model_describe(const ponder_model* model, ponder
     });
 }
 
+PONDER_API ponder_status ponder_model_describe_streaming(const ponder_model* model, ponder_streaming_info* out, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (auto given = require("model", model); !given) return given;
+        return write_struct(model->impl->streaming_info(), out, "out");
+    });
+}
+
 PONDER_API ponder_text* ponder_model_text(const ponder_model* model) {
     if (model == nullptr) return nullptr;
     return new (std::nothrow) ponder_text{model->impl->text()};

@@ -41,6 +41,8 @@ inline constexpr uint32_t kFirstSize<ponder_model_params> = 48;
 template <>
 inline constexpr uint32_t kFirstSize<ponder_model_info> = 120;
 template <>
+inline constexpr uint32_t kFirstSize<ponder_streaming_info> = 72;
+template <>
 inline constexpr uint32_t kFirstSize<ponder_text_info> = 32;
 template <>
 inline constexpr uint32_t kFirstSize<ponder_session_params> = 24;

@@ -21,10 +21,10 @@ namespace ponder {
 
 struct ExpertCacheStatistics {
     uint64_t capacity_bytes = 0, held_bytes = 0;
-    uint64_t n_demanded = 0;  // matrices that a layer needed
-    uint64_t n_hits = 0;      // of those: in memory, or being read, before the layer asked
-    uint64_t n_guessed = 0;   // matrices that were read because a layer before guessed them
-    uint64_t n_guesses_used = 0;
+    int64_t n_demanded = 0;  // matrices that a layer needed
+    int64_t n_hits = 0;      // of those: in memory, or being read, before the layer asked
+    int64_t n_guessed = 0;   // matrices that were read because a layer before guessed them
+    int64_t n_guesses_used = 0;
     uint64_t bytes_read = 0;
 };
 
@@ -47,6 +47,8 @@ class ExpertCache {
     void guess(Matrix matrix);
     // What was guessed is now certain or wrong: guesses that no thread has begun to read are dropped.
     void drop_guesses();
+    // Whoever asked is gone: what no thread has begun to read is dropped, and nothing is kept for having been demanded.
+    void drop_requests();
 
     ExpertCacheStatistics statistics() const;
 

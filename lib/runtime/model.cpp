@@ -193,11 +193,27 @@ Result<Executor*> Model::executor(int32_t kv_type) {
     return (executors_[kv_type] = std::move(*executor)).get();
 }
 
-int64_t Model::n_tokens_run() {
+int64_t Model::n_tokens_run() const {
     const std::lock_guard lock(executors_mutex_);
     int64_t total = 0;
     for (const auto& [kv_type, executor] : executors_) total += executor->n_tokens_run();
     return total;
+}
+
+ponder_streaming_info Model::streaming_info() const {
+    ponder_streaming_info info = PONDER_STREAMING_INFO_INIT;
+    info.n_tokens = n_tokens_run();
+    if (!is_streaming()) return info;
+    const ExpertCacheStatistics cache = experts_->statistics();
+    info.is_streaming = 1;
+    info.capacity_bytes = cache.capacity_bytes;
+    info.held_bytes = cache.held_bytes;
+    info.n_demanded = cache.n_demanded;
+    info.n_hits = cache.n_hits;
+    info.n_guessed = cache.n_guessed;
+    info.n_guesses_used = cache.n_guesses_used;
+    info.bytes_read = cache.bytes_read;
+    return info;
 }
 
 void Model::describe(const Program& program) {

@@ -50,11 +50,9 @@ class Model {
     // first use inside a callback of the model's work).
     Result<Executor*> executor(int32_t kv_type);
 
-    // Of weights that are read when they are needed; `is_streaming` says whether any are.
+    // Whether experts are read when they are needed, and what that has done so far.
     bool is_streaming() const { return experts_ != nullptr; }
-    ExpertCacheStatistics expert_statistics() const { return experts_ ? experts_->statistics() : ExpertCacheStatistics{}; }
-    // Tokens that all executors have run.
-    int64_t n_tokens_run();
+    ponder_streaming_info streaming_info() const;
 
   private:
     explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
@@ -63,6 +61,7 @@ class Model {
     Result<void> make_expert_cache(const Program& program, const MemoryNeeds& needs);
     static Result<void> read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control);
     Executor* find_executor(int32_t kv_type);
+    int64_t n_tokens_run() const;
     Result<std::unique_ptr<Executor>> make_executor(Program program);
     void describe(const Program& program);
 
@@ -78,7 +77,7 @@ class Model {
     WeightPlacement placement_;
     std::unique_ptr<ExpertCache> experts_;
     ponder_model_info info_{};
-    std::mutex executors_mutex_;
+    mutable std::mutex executors_mutex_;
     std::map<int32_t, std::unique_ptr<Executor>> executors_;  // by cache type; their programs point into file_
 };
 

@@ -210,6 +210,18 @@ PONDER_TEST_FIELD(ponder_convert_params, report, 24, 8);
 PONDER_TEST_FIELD(ponder_convert_params, on_progress, 32, 8);
 PONDER_TEST_FIELD(ponder_convert_params, progress_user_data, 40, 8);
 
+static_assert(sizeof(ponder_streaming_info) == 72);
+PONDER_TEST_FIELD(ponder_streaming_info, struct_size, 0, 4);
+PONDER_TEST_FIELD(ponder_streaming_info, is_streaming, 4, 4);
+PONDER_TEST_FIELD(ponder_streaming_info, capacity_bytes, 8, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, held_bytes, 16, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, n_demanded, 24, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, n_hits, 32, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, n_guessed, 40, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, n_guesses_used, 48, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, bytes_read, 56, 8);
+PONDER_TEST_FIELD(ponder_streaming_info, n_tokens, 64, 8);
+
 #undef PONDER_TEST_FIELD
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ponder.h is C99 without extensions: every initialiser and type is used once, under -std=c99 -pedantic -Werror. */
+/* ponder.h and what it includes are C99 without extensions: every initialiser and type is used once, under -std=c99 -pedantic -Werror. */
+#include "ponder/ponder_streaming.h" /* before ponder.h on purpose */
 #include "ponder/ponder.h"
 #include "ponder/ponder.h" /* twice: the include guard */
 
@@ -10,6 +11,7 @@ int ponder_test_header_c99(void) {
     ponder_device_info device_info = PONDER_DEVICE_INFO_INIT;
     ponder_model_params model_params = PONDER_MODEL_PARAMS_INIT;
     ponder_model_info model_info = PONDER_MODEL_INFO_INIT;
+    ponder_streaming_info streaming_info = PONDER_STREAMING_INFO_INIT;
     ponder_text_info text_info = PONDER_TEXT_INFO_INIT;
     ponder_session_params session_params = PONDER_SESSION_PARAMS_INIT;
     ponder_session_info session_info = PONDER_SESSION_INFO_INIT;
@@ -32,5 +34,5 @@ int ponder_test_header_c99(void) {
            (int)(plan_info.struct_size - sizeof(plan_info)) + (int)(plan_device.struct_size - sizeof(plan_device)) +
            (int)(file_info.struct_size - sizeof(file_info)) + (int)(tensor_info.struct_size - sizeof(tensor_info)) +
            (int)(synth_params.struct_size - sizeof(synth_params)) + (int)(convert_params.struct_size - sizeof(convert_params)) +
-           (int)(convert_report.struct_size - sizeof(convert_report));
+           (int)(convert_report.struct_size - sizeof(convert_report)) + (int)(streaming_info.struct_size - sizeof(streaming_info));
 }

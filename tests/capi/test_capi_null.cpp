@@ -103,6 +103,8 @@ TEST_CASE("capi_null: calls on no handle") {
     ponder_error err = {};
     ponder_model_info model_info = PONDER_MODEL_INFO_INIT;
     CHECK(ponder_model_describe(nullptr, &model_info, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    ponder_streaming_info streaming_info = PONDER_STREAMING_INFO_INIT;
+    CHECK(ponder_model_describe_streaming(nullptr, &streaming_info, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     ponder_text_info text_info = PONDER_TEXT_INFO_INIT;
     CHECK(ponder_text_describe(nullptr, &text_info, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     size_t needed = 0;
@@ -142,6 +144,7 @@ TEST_CASE("capi_null: missing arguments on a live model") {
     ponder_model* model = ponder_test::open_tiny_model();
     ponder_session* session = ponder_test::create_session(model);
     CHECK(ponder_model_describe(model, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_model_describe_streaming(model, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_create(model, nullptr, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_fork(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_describe(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);

@@ -101,6 +101,33 @@ class MemoryCap(ToolTest):
                 self.assert_done(run(*command, "-m", model, "--memory-cap", "2GiB"))
 
 
+class Streaming(ToolTest):
+    def test_a_model_larger_than_the_cap_answers_the_same_and_bench_says_what_it_read(self):
+        # The process itself counts some 50 MB, so the model has to be larger than the tiny ones.
+        model = self.tiny_model("F32", "tiny-deepseek-v3", "--layers", "7", "--experts", "256")
+        capped = ("--memory-cap", "96MiB", "--threads", "1")
+        answer = ("run", "-m", model, "--raw", "-p", "a", "--max-tokens", "12", "--temperature", "0")
+        whole, streamed = run(*answer), run(*answer, *capped)
+        self.assert_done(whole)
+        self.assert_done(streamed)
+        self.assertGreater(len(whole.stdout), 12)
+        self.assertEqual(whole.stdout, streamed.stdout)
+        bench = ("bench", "-m", model, "--prompt", "8", "--generate", "4", "--reps", "2")
+        self.assertNotIn("streaming", json_lines(run(*bench, "--json").stdout)[0])
+        self.assertNotIn(b"\nstreaming", run(*bench).stdout)
+        result = run(*bench, *capped, "--json")
+        self.assert_done(result)
+        streaming = json_lines(result.stdout)[0]["streaming"]
+        self.assertLess(0, streaming["held_bytes"])
+        self.assertLessEqual(streaming["held_bytes"], streaming["capacity_bytes"])
+        self.assertLess(streaming["capacity_bytes"], 96 << 20)
+        for part in (streaming["prefill"], streaming["decode"]):
+            self.assertTrue(0 <= part["hit_rate"] <= 1, part)
+            self.assertGreater(part["file_bytes_per_token"], 0)
+            self.assertTrue(part["guesses"] >= 0 and part["guesses_used"] >= 0, part)
+        self.assertRegex(run(*bench, *capped).stdout, rb"\nstreaming +\S+ \S+ of experts kept, room for .*\n  in prefill .*\n  in decode +\d")
+
+
 class Experts(ToolTest):
     def inspect(self, model, *options):
         result = run("inspect", model, *options)
