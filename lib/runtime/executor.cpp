@@ -102,7 +102,9 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
                          .user_data = &control,
                          .source = experts_ ? experts_->view() : nullptr};
     n_tokens_run_.fetch_add(static_cast<int64_t>(rows.size()), std::memory_order_relaxed);
-    if (auto done = plan_.run(run); !done || is_direct) return done;
+    auto done = plan_.run(run);
+    if (!done && experts_) experts_->abandon();
+    if (!done || is_direct) return done;
     for (size_t o = 0; o < output_rows_.size(); o++) {
         std::memcpy(destination(output_rows_[o]), logits_.data() + o * n_vocab, n_vocab * sizeof(float));
     }

@@ -3,6 +3,7 @@
 #include "runtime/expert_cache.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -107,6 +108,7 @@ Result<ExpertCache::Entry*> ExpertCache::make_ready(Matrix matrix, Lock& lock) {
         if (entry == nullptr || entry->state == State::kWaiting) {
             if (entry == nullptr) entry = &add(matrix);
             entry->is_demanded = true;
+            entry->is_guess = false;
             MemoryBlock memory;
             if (make_room(matrix.size(), true, memory)) {
                 if (auto done = read(*entry, std::move(memory), lock); !done) return done.error();
@@ -174,6 +176,16 @@ void ExpertCache::drop_guesses() {
         const auto found = entries_.find(data);
         if (found != entries_.end() && found->second->state == State::kWaiting && found->second->is_guess) entries_.erase(found);
     }
+    guesses_.clear();
+}
+
+void ExpertCache::drop_requests() {
+    const std::lock_guard lock(mutex_);
+    for (auto it = entries_.begin(); it != entries_.end();) {
+        it->second->is_demanded = false;
+        it = it->second->state == State::kWaiting ? entries_.erase(it) : std::next(it);
+    }
+    demands_.clear();
     guesses_.clear();
 }
 

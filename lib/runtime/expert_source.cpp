@@ -55,6 +55,11 @@ void ExpertSource::prefetch(int32_t operand, std::span<const int32_t> slices, bo
     }
 }
 
+void ExpertSource::abandon() {
+    guessed_operands_.clear();
+    cache_.drop_requests();
+}
+
 uint64_t ExpertSource::largest_expert(const Program& program) {
     uint64_t largest = 0;
     for (const ponder_op& op : program.ops()) {

@@ -19,6 +19,8 @@ class ExpertSource {
     ExpertSource& operator=(const ExpertSource&) = delete;
 
     const ponder_slice_source* view() const { return &view_; }
+    // After a run that failed or was cancelled: it will not come for what it asked for.
+    void abandon();
 
     // Bytes of the largest gate, up and down matrices of one layer together: what a run holds at once. 0 without streamed weights.
     static uint64_t largest_expert(const Program& program);

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache of streamed matrices: what it reads and does not read again, what it gives up, what it keeps, several threads at once.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "runtime/expert_cache.hpp"
+#include "temp_file.hpp"
+
+using namespace ponder;
+
+namespace {
+
+constexpr size_t kSize = 10'000;  // bytes of a matrix: no whole number of pages
+constexpr int kMatrices = 16;
+
+std::byte byte_of(size_t i) { return static_cast<std::byte>(i * 2654435761u >> 13); }
+
+// A file of kMatrices matrices and a cache with room for `n_kept` of them.
+struct Fixture {
+    explicit Fixture(size_t n_kept) : file("experts.bin") {
+        std::vector<std::byte> content(kSize * kMatrices);
+        for (size_t i = 0; i < content.size(); i++) content[i] = byte_of(i);
+        file.write(content.data(), content.size());
+        auto mapped = MappedFile::open(file.path());
+        REQUIRE(mapped);
+        files.push_back(std::move(*mapped));
+        auto made = ExpertCache::create(files, n_kept * kSize);
+        REQUIRE(made);
+        cache = std::move(*made);
+    }
+
+    ExpertCache::Matrix matrix(int i) const { return files[0].bytes().subspan(static_cast<size_t>(i) * kSize, kSize); }
+
+    static bool is_right(int i, const std::byte* data) {
+        for (size_t b = 0; b < kSize; b++) {
+            if (data[b] != byte_of(static_cast<size_t>(i) * kSize + b)) return false;
+        }
+        return true;
+    }
+
+    const std::byte* acquire(int i) const {
+        const auto data = cache->acquire(matrix(i));
+        REQUIRE(data);
+        CHECK(is_right(i, *data));
+        return *data;
+    }
+    void use(int i) const {
+        acquire(i);
+        cache->release(matrix(i));
+    }
+    // Whether using the matrix has to read the file.
+    bool reads(int i) const {
+        const uint64_t before = n_read();
+        use(i);
+        return n_read() != before;
+    }
+    uint64_t n_read() const { return cache->statistics().bytes_read / kSize; }
+    uint64_t n_held() const { return cache->statistics().held_bytes / kSize; }
+
+    ponder_test::TempFile file;
+    std::vector<MappedFile> files;
+    std::unique_ptr<ExpertCache> cache;
+};
+
+// Waits for what the cache's own threads do.
+template <class Condition>
+bool comes_true(const Condition& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+}
+
+// Long enough for the cache's threads to do what they must not do.
+void give_time() { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }
+
+}  // namespace
+
+TEST_CASE("expert_cache: a matrix is read once and then kept") {
+    const Fixture f(4);
+    CHECK(f.cache->statistics().capacity_bytes == 4 * kSize);
+    CHECK(f.reads(3));
+    CHECK_FALSE(f.reads(3));
+    const ExpertCacheStatistics s = f.cache->statistics();
+    CHECK(s.bytes_read == kSize);
+    CHECK(s.held_bytes == kSize);
+    CHECK(s.n_demanded == 0);
+}
+
+TEST_CASE("expert_cache: the least recently used goes first") {
+    const Fixture f(3);
+    for (const int i : {0, 1, 2, 0}) f.use(i);
+    CHECK(f.reads(3));  // in place of 1
+    CHECK(f.n_held() == 3);
+    for (const int i : {2, 0, 3}) CHECK_FALSE(f.reads(i));
+    CHECK(f.reads(1));  // in place of 2
+    CHECK_FALSE(f.reads(0));
+    CHECK(f.reads(2));
+}
+
+TEST_CASE("expert_cache: what is held stays where it is, whatever else passes through") {
+    const Fixture f(2);
+    const std::byte* data = f.acquire(5);
+    CHECK(f.acquire(5) == data);  // held twice
+    f.cache->release(f.matrix(5));
+    for (int i = 6; i < kMatrices; i++) f.use(i);
+    CHECK(Fixture::is_right(5, data));
+    CHECK(f.n_read() == 1 + kMatrices - 6);
+    f.cache->release(f.matrix(5));
+    f.use(0);
+    f.use(1);
+    CHECK(f.reads(5));
+}
+
+TEST_CASE("expert_cache: where everything is held, one more is refused, and room that is given back is used") {
+    const Fixture f(2);
+    f.acquire(0);
+    f.acquire(1);
+    auto refused = f.cache->acquire(f.matrix(2));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().status == PONDER_STATUS_MEMORY_CAP);
+    CHECK(f.n_held() == 2);
+    f.cache->release(f.matrix(0));
+    f.use(2);
+    CHECK(f.n_held() == 2);
+    CHECK_FALSE(f.reads(1));
+}
+
+TEST_CASE("expert_cache: what is demanded is read before it is asked for") {
+    const Fixture f(4);
+    for (const int i : {0, 1, 2}) f.cache->demand(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.n_read() == 3; }));
+    CHECK(f.cache->statistics().n_demanded == 3);
+    CHECK(f.cache->statistics().n_hits == 0);
+    for (const int i : {0, 1, 2}) CHECK_FALSE(f.reads(i));
+    f.cache->demand(f.matrix(1));
+    f.cache->demand(f.matrix(3));
+    CHECK(f.cache->statistics().n_demanded == 5);
+    CHECK(f.cache->statistics().n_hits == 1);
+}
+
+TEST_CASE("expert_cache: what is demanded does not give way to guesses or further demands") {
+    const Fixture f(2);
+    for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.n_read() == 2; }));
+    f.cache->guess(f.matrix(2));
+    f.cache->demand(f.matrix(3));
+    give_time();
+    CHECK(f.n_read() == 2);
+    for (const int i : {0, 1}) CHECK_FALSE(f.reads(i));
+    CHECK(f.reads(3));
+    CHECK(f.cache->statistics().n_guessed == 0);
+}
+
+TEST_CASE("expert_cache: whoever cannot wait takes the place of what is demanded") {
+    const Fixture f(2);
+    for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.n_read() == 2; }));
+    CHECK(f.reads(2));
+    CHECK(f.n_held() == 2);
+}
+
+TEST_CASE("expert_cache: dropped requests keep nothing and are not waited for") {
+    const Fixture f(2);
+    for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.n_read() == 2; }));
+    f.cache->drop_requests();
+    f.cache->demand(f.matrix(2));
+    CHECK(comes_true([&] { return f.n_read() == 3; }));
+    CHECK(f.n_held() == 2);
+    CHECK_FALSE(f.reads(2));
+}
+
+TEST_CASE("expert_cache: guesses are read, counted, and counted once more when they are used") {
+    const Fixture f(4);
+    for (const int i : {0, 1, 2}) f.cache->guess(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.cache->statistics().n_guessed == 3; }));
+    f.cache->drop_guesses();  // no use: they are there
+    CHECK(f.n_held() == 3);
+    for (const int i : {0, 1}) {
+        f.cache->demand(f.matrix(i));
+        CHECK_FALSE(f.reads(i));
+        CHECK_FALSE(f.reads(i));
+    }
+    const ExpertCacheStatistics s = f.cache->statistics();
+    CHECK(s.n_guesses_used == 2);
+    CHECK(s.n_hits == 2);
+    CHECK(s.n_guessed == 3);
+    CHECK(s.bytes_read == 3 * kSize);
+}
+
+TEST_CASE("expert_cache: a guess of what is there makes it stay") {
+    const Fixture f(2);
+    f.use(0);
+    f.use(1);
+    f.cache->guess(f.matrix(0));
+    f.use(2);
+    CHECK_FALSE(f.reads(0));
+    CHECK(f.cache->statistics().n_guessed == 0);
+    CHECK(f.cache->statistics().n_guesses_used == 0);
+}
+
+TEST_CASE("expert_cache: guesses that nobody has begun to read can be dropped") {
+    constexpr size_t kLarge = size_t{64} << 20;
+    constexpr int kGuesses = 64;
+    const ponder_test::TempFile file("large.bin");
+    file.write("", 0);
+    REQUIRE(::truncate(file.path().c_str(), 2 * kLarge + kGuesses * kSize) == 0);  // a hole: reads zeros
+    std::vector<MappedFile> files;
+    files.push_back(std::move(*MappedFile::open(file.path())));
+    bool was_dropped = false;
+    // Both readers are busy with a large matrix each; on a machine that holds up this thread until they are done, another try does it.
+    for (int attempt = 0; attempt < 20 && !was_dropped; attempt++) {
+        auto cache = ExpertCache::create(files, 2 * kLarge + kGuesses * kSize);
+        REQUIRE(cache);
+        const auto bytes = files[0].bytes();
+        for (const size_t i : {0, 1}) (*cache)->demand(bytes.subspan(i * kLarge, kLarge));
+        for (size_t i = 0; i < kGuesses; i++) (*cache)->guess(bytes.subspan(2 * kLarge + i * kSize, kSize));
+        (*cache)->drop_guesses();
+        REQUIRE(comes_true([&] { return (*cache)->statistics().bytes_read >= 2 * kLarge; }));
+        give_time();
+        was_dropped = (*cache)->statistics().n_guessed < kGuesses;
+    }
+    CHECK(was_dropped);
+}
+
+TEST_CASE("expert_cache: a file that has become shorter is an error that passes") {
+    const Fixture f(4);
+    f.use(0);
+    REQUIRE(::truncate(f.file.path().c_str(), 5 * kSize + 1) == 0);
+    f.cache->demand(f.matrix(5));
+    for (int i = 0; i < 3; i++) {
+        auto failed = f.cache->acquire(f.matrix(5));
+        REQUIRE_FALSE(failed);
+        CHECK(failed.error().status == PONDER_STATUS_IO);
+        CHECK(failed.error().message.find(f.file.path()) != std::string::npos);
+    }
+    REQUIRE(comes_true([&] { return f.n_held() == 1; }));
+    CHECK(f.n_read() == 1);
+    CHECK_FALSE(f.reads(0));
+    f.use(4);
+    std::vector<std::byte> content(kSize * kMatrices);
+    for (size_t i = 0; i < content.size(); i++) content[i] = byte_of(i);
+    const int fd = ::open(f.file.path().c_str(), O_WRONLY);
+    REQUIRE(::pwrite(fd, content.data(), content.size(), 0) == static_cast<ssize_t>(content.size()));
+    ::close(fd);
+    f.use(5);
+}
+
+TEST_CASE("expert_cache: what lies in no file is refused") {
+    const Fixture f(4);
+    const std::vector<std::byte> elsewhere(kSize);
+    auto failed = f.cache->acquire(elsewhere);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().status == PONDER_STATUS_INTERNAL);
+    CHECK(f.n_held() == 0);
+}
+
+TEST_CASE("expert_cache: threads get right bytes within the capacity") {
+    constexpr size_t kKept = 6;
+    const Fixture f(kKept);
+    std::atomic<int> n_wrong{0}, n_failed{0};
+    std::atomic<bool> is_over{false}, is_done{false};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 3; t++) {
+        threads.emplace_back([&, t] {
+            std::mt19937 random(t);
+            for (int round = 0; round < 2'000; round++) {
+                const int one = static_cast<int>(random() % kMatrices), other = static_cast<int>(random() % kMatrices);
+                f.cache->guess(f.matrix(static_cast<int>(random() % kMatrices)));
+                for (const int i : {one, other}) f.cache->demand(f.matrix(i));
+                if (round % 16 == 0) f.cache->drop_guesses();
+                if (round % 50 == 0) f.cache->drop_requests();
+                // Each thread holds two at most: those of all three just fit.
+                const auto first = f.cache->acquire(f.matrix(one)), second = f.cache->acquire(f.matrix(other));
+                if (!first || !second) {
+                    n_failed++;
+                    break;
+                }
+                if (!Fixture::is_right(one, *first) || !Fixture::is_right(other, *second)) n_wrong++;
+                for (const int i : {one, other}) f.cache->release(f.matrix(i));
+            }
+        });
+    }
+    std::thread watcher([&] {
+        while (!is_done) {
+            if (f.cache->statistics().held_bytes > kKept * kSize) is_over = true;
+        }
+    });
+    for (std::thread& thread : threads) thread.join();
+    is_done = true;
+    watcher.join();
+    CHECK(n_wrong == 0);
+    CHECK(n_failed == 0);
+    CHECK_FALSE(is_over);
+    const ExpertCacheStatistics s = f.cache->statistics();
+    CHECK(s.n_demanded == 3 * 2 * 2'000);
+    CHECK(s.n_hits > 0);
+    CHECK(s.n_hits < s.n_demanded);
+    CHECK(s.n_guesses_used <= s.n_guessed);
+    CHECK(s.held_bytes <= kKept * kSize);
+    // Nothing is held any more: the whole capacity can be taken.
+    for (int i = 0; i < static_cast<int>(kKept); i++) f.acquire(i);
+}
+
+TEST_CASE("expert_cache: ends while there is work") {
+    const Fixture f(kMatrices);
+    for (int i = 0; i < kMatrices; i++) f.cache->guess(f.matrix(i));
+}
