@@ -71,10 +71,34 @@ struct Fixture {
     std::unique_ptr<ExpertCache> cache;
 };
 
+// A cache with room for a whole file of zeros, both of its readers at work on large matrices.
+struct BusyFixture {
+    static constexpr size_t kLarge = size_t{64} << 20;
+    static constexpr int kSmall = 64;
+
+    BusyFixture() : file("zeros.bin") {
+        file.write("", 0);
+        const size_t size = 2 * kLarge + kSmall * kSize;
+        REQUIRE(::truncate(file.path().c_str(), static_cast<off_t>(size)) == 0);
+        auto mapped = MappedFile::open(file.path());
+        REQUIRE(mapped);
+        files.push_back(std::move(*mapped));
+        auto made = ExpertCache::create(files, size);
+        REQUIRE(made);
+        cache = std::move(*made);
+        for (const size_t i : {0, 1}) cache->demand(files[0].bytes().subspan(i * kLarge, kLarge));
+    }
+    ExpertCache::Matrix small(int i) const { return files[0].bytes().subspan(2 * kLarge + static_cast<size_t>(i) * kSize, kSize); }
+
+    ponder_test::TempFile file;
+    std::vector<MappedFile> files;
+    std::unique_ptr<ExpertCache> cache;
+};
+
 // Waits for what the cache's own threads do.
 template <class Condition>
-bool comes_true(const Condition& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+bool comes_true(const Condition& condition, std::chrono::seconds limit = std::chrono::seconds(20)) {
+    const auto end = std::chrono::steady_clock::now() + limit;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > end) return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -163,6 +187,16 @@ TEST_CASE("expert_cache: what is demanded does not give way to guesses or furthe
     CHECK(f.cache->statistics().n_guessed == 0);
 }
 
+TEST_CASE("expert_cache: what was demanded and used gives way again") {
+    const Fixture f(2);
+    for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
+    for (const int i : {0, 1}) f.use(i);
+    f.cache->demand(f.matrix(2));
+    f.cache->guess(f.matrix(3));
+    CHECK(comes_true([&] { return f.n_read() == 4; }));
+    CHECK(f.n_held() == 2);
+}
+
 TEST_CASE("expert_cache: whoever cannot wait takes the place of what is demanded") {
     const Fixture f(2);
     for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
@@ -211,28 +245,26 @@ TEST_CASE("expert_cache: a guess of what is there makes it stay") {
     CHECK(f.cache->statistics().n_guesses_used == 0);
 }
 
-TEST_CASE("expert_cache: guesses that nobody has begun to read can be dropped") {
-    constexpr size_t kLarge = size_t{64} << 20;
-    constexpr int kGuesses = 64;
-    const ponder_test::TempFile file("large.bin");
-    file.write("", 0);
-    REQUIRE(::truncate(file.path().c_str(), 2 * kLarge + kGuesses * kSize) == 0);  // a hole: reads zeros
-    std::vector<MappedFile> files;
-    files.push_back(std::move(*MappedFile::open(file.path())));
-    bool was_dropped = false;
-    // Both readers are busy with a large matrix each; on a machine that holds up this thread until they are done, another try does it.
-    for (int attempt = 0; attempt < 20 && !was_dropped; attempt++) {
-        auto cache = ExpertCache::create(files, 2 * kLarge + kGuesses * kSize);
-        REQUIRE(cache);
-        const auto bytes = files[0].bytes();
-        for (const size_t i : {0, 1}) (*cache)->demand(bytes.subspan(i * kLarge, kLarge));
-        for (size_t i = 0; i < kGuesses; i++) (*cache)->guess(bytes.subspan(2 * kLarge + i * kSize, kSize));
-        (*cache)->drop_guesses();
-        REQUIRE(comes_true([&] { return (*cache)->statistics().bytes_read >= 2 * kLarge; }));
-        give_time();
-        was_dropped = (*cache)->statistics().n_guessed < kGuesses;
+TEST_CASE("expert_cache: what is waiting to be read is no hit, no used guess, and can be dropped") {
+    bool was_dropped = false, was_no_hit = false;
+    // On a machine that holds up this thread until the readers are done with their large matrices, another try does it.
+    for (int attempt = 0; attempt < 20 && !(was_dropped && was_no_hit); attempt++) {
+        const BusyFixture f;
+        f.cache->demand(f.small(0));
+        f.cache->demand(f.small(0));
+        was_no_hit = was_no_hit || f.cache->statistics().n_hits == 0;
+        for (int i = 1; i < BusyFixture::kSmall; i++) f.cache->guess(f.small(i));
+        REQUIRE(f.cache->acquire(f.small(1)));
+        f.cache->drop_guesses();
+        REQUIRE(comes_true([&] { return f.cache->statistics().bytes_read > 2 * BusyFixture::kLarge; }));
+        const auto all_are_read = [&] { return f.cache->statistics().n_guessed >= BusyFixture::kSmall - 2; };
+        was_dropped = was_dropped || !comes_true(all_are_read, std::chrono::seconds(1));
+        for (int i = 1; i < BusyFixture::kSmall; i++) f.cache->guess(f.small(i));
+        CHECK(comes_true(all_are_read));
+        CHECK(f.cache->statistics().n_guesses_used <= f.cache->statistics().n_guessed);
     }
     CHECK(was_dropped);
+    CHECK(was_no_hit);
 }
 
 TEST_CASE("expert_cache: a file that has become shorter is an error that passes") {
@@ -255,6 +287,8 @@ TEST_CASE("expert_cache: a file that has become shorter is an error that passes"
     const int fd = ::open(f.file.path().c_str(), O_WRONLY);
     REQUIRE(::pwrite(fd, content.data(), content.size(), 0) == static_cast<ssize_t>(content.size()));
     ::close(fd);
+    f.cache->guess(f.matrix(5));
+    CHECK(comes_true([&] { return f.cache->statistics().n_guessed == 1; }));
     f.use(5);
 }
 
