@@ -211,8 +211,11 @@ void ExpertCache::work() {
         MemoryBlock memory;
         if (make_room(entry->matrix.size(), false, memory)) {
             if (read(*entry, std::move(memory), lock) && is_guess) statistics_.n_guessed++;
+        } else if (entry->is_demanded) {
+            // All that is kept is needed before it: what is used and released makes room for it, if nobody has read it by then.
+            demands_.push_front(entry->matrix.data());
+            has_work_.wait(lock);
         } else {
-            // Nothing that could go is needed later than this: whoever needs it reads it when its turn comes.
             forget(*entry);
         }
     }

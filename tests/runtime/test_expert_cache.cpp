@@ -179,12 +179,26 @@ TEST_CASE("expert_cache: what is demanded does not give way to guesses or furthe
     for (const int i : {0, 1}) f.cache->demand(f.matrix(i));
     REQUIRE(comes_true([&] { return f.n_read() == 2; }));
     f.cache->guess(f.matrix(2));
+    give_time();
     f.cache->demand(f.matrix(3));
     give_time();
     CHECK(f.n_read() == 2);
-    for (const int i : {0, 1}) CHECK_FALSE(f.reads(i));
-    CHECK(f.reads(3));
     CHECK(f.cache->statistics().n_guessed == 0);
+    for (const int i : {0, 1}) f.acquire(i);
+    CHECK(f.n_read() == 2);
+}
+
+TEST_CASE("expert_cache: a demand that found no room is read when something is released") {
+    const Fixture f(2);
+    for (const int i : {0, 1, 2, 3}) f.cache->demand(f.matrix(i));
+    REQUIRE(comes_true([&] { return f.n_read() == 2; }));
+    give_time();
+    for (const int i : {0, 1}) {
+        f.use(i);
+        CHECK(comes_true([&] { return f.n_read() == static_cast<uint64_t>(i) + 3; }));
+    }
+    for (const int i : {2, 3}) CHECK_FALSE(f.reads(i));
+    CHECK(f.n_held() == 2);
 }
 
 TEST_CASE("expert_cache: what was demanded and used gives way again") {
