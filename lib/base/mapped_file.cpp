@@ -65,7 +65,7 @@ bool MappedFile::contains(std::span<const std::byte> range) const {
     return precedes(data_, range.data()) && precedes(range.data() + range.size(), data_ + size_);
 }
 
-Result<void> MappedFile::read_once(uint64_t offset, std::span<std::byte> dst) const {
+Result<void> MappedFile::read(uint64_t offset, std::span<std::byte> dst) const {
     for (size_t done = 0; done < dst.size();) {
         const ssize_t n = ::pread(fd_, dst.data() + done, dst.size() - done, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
@@ -74,6 +74,11 @@ Result<void> MappedFile::read_once(uint64_t offset, std::span<std::byte> dst) co
             return make_error(PONDER_STATUS_IO, "%s: ends before byte %zu", path_.c_str(), static_cast<size_t>(offset) + dst.size());
         done += static_cast<size_t>(n);
     }
+    return {};
+}
+
+Result<void> MappedFile::read_once(uint64_t offset, std::span<std::byte> dst) const {
+    if (auto done = read(offset, dst); !done) return done;
     ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(dst.size()), POSIX_FADV_DONTNEED);
     return {};
 }

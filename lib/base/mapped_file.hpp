@@ -29,8 +29,9 @@ class MappedFile {
     std::span<const std::byte> bytes() const { return {data_, size_}; }
     // Whether `range`, which may lie anywhere, is a part of bytes().
     bool contains(std::span<const std::byte> range) const;
-    // Copies the bytes from `offset` on past the mapping, and lets the system forget them: for data that is kept elsewhere from then on.
-    // Any thread. Errors: PONDER_STATUS_IO, also where the file has become shorter.
+    // Copies the bytes from `offset` on past the mapping. Any thread. Errors: PONDER_STATUS_IO, also where the file has become shorter.
+    Result<void> read(uint64_t offset, std::span<std::byte> dst) const;
+    // The same, and lets the system forget them: for data that is kept elsewhere from then on.
     Result<void> read_once(uint64_t offset, std::span<std::byte> dst) const;
     // Gives back the memory of the whole pages inside `range`, a part of bytes(): it stays readable and is read again when touched. For
     // those that stream through files larger than memory.

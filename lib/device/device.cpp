@@ -72,6 +72,11 @@ Result<Buffer> Device::place(const void* data, uint64_t n_bytes) const {
     return buffer;
 }
 
+Result<void> Device::write(const Buffer& dst, uint64_t offset, std::span<const std::byte> bytes) const {
+    ponder_error error{};
+    return to_result(backend().buffer_write(handle_, dst.get(), offset, bytes.data(), bytes.size(), &error), error);
+}
+
 Result<void> Device::copy(const Buffer& dst, uint64_t dst_offset, const Buffer& src, uint64_t src_offset, uint64_t n_bytes) const {
     ponder_error error{};
     return to_result(backend().buffer_copy(handle_, dst.get(), dst_offset, src.get(), src_offset, n_bytes, &error), error);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -70,6 +71,7 @@ class Device {
     Result<Buffer> allocate(uint64_t n_bytes) const;
     // The host's bytes as a buffer: imported where the backend can, otherwise copied to the device.
     Result<Buffer> place(const void* data, uint64_t n_bytes) const;
+    Result<void> write(const Buffer& dst, uint64_t offset, std::span<const std::byte> bytes) const;
     Result<void> copy(const Buffer& dst, uint64_t dst_offset, const Buffer& src, uint64_t src_offset, uint64_t n_bytes) const;
 
     // Errors: UNSUPPORTED, naming the first operator that the device does not take and why.

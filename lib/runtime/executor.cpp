@@ -4,19 +4,21 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 namespace ponder {
 
-Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& turns, MemoryBudget& budget, ExpertCache* experts,
-                                                   Program program, int64_t n_context) {
+Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& turns, MemoryBudget& budget, const ModelFile& file,
+                                                   ExpertCache* experts, Program program) {
     if (auto supported = device.check_support(program.view()); !supported) return supported.error();
-    std::unique_ptr<Executor> executor(new Executor(turns, budget, std::move(program)));
+    std::unique_ptr<Executor> executor(new Executor(device, turns, budget, std::move(program)));
     const ponder_program& view = executor->program_.view();
-    const uint64_t scratch = device.backend().scratch_bytes(&view, kMaxRows, kMaxRows, device.n_threads(), n_context);
-    if (auto taken = budget.take(scratch, "scratch memory"); !taken) return taken.error();
-    executor->scratch_bytes_ = scratch;
+    if (auto expected = executor->expect_context(0); !expected) return expected.error();
     if (experts != nullptr) executor->experts_ = std::make_unique<ExpertSource>(executor->program_, *experts);
+    auto embedding = RowTable::create(device, file, executor->program_, kMaxRows);
+    if (!embedding) return embedding.error();
+    executor->embedding_ = std::move(*embedding);
     auto plan = device.prepare(view, kMaxRows, kMaxRows);
     if (!plan) return plan.error();
     executor->plan_ = std::move(*plan);
@@ -25,6 +27,15 @@ Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& 
 }
 
 Executor::~Executor() { budget_.give_back(scratch_bytes_); }
+
+Result<void> Executor::expect_context(int64_t n_context) {
+    const uint64_t needed = device_.backend().scratch_bytes(&program_.view(), kMaxRows, kMaxRows, device_.n_threads(), n_context);
+    const std::lock_guard lock(scratch_mutex_);
+    if (needed <= scratch_bytes_) return {};
+    if (auto taken = budget_.take(needed - scratch_bytes_, "scratch memory"); !taken) return taken;
+    scratch_bytes_ = needed;
+    return {};
+}
 
 Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl& control) {
     std::vector<int64_t> starts;  // [items], each sequence's length before
@@ -70,6 +81,10 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
         positions_.push_back(static_cast<int32_t>(starts[rows[r].item] + static_cast<int64_t>(rows[r].index)));
         sequences_.push_back(static_cast<int32_t>(rows[r].item));
         if (rows[r].index + item.n_rows >= item.tokens.size()) output_rows_.push_back(static_cast<int32_t>(r));
+    }
+    if (embedding_ != nullptr) {
+        if (auto read = embedding_->read(tokens_); !read) return read;
+        std::iota(tokens_.begin(), tokens_.end(), 0);
     }
     kv_.clear();
     for (const EvaluateItem& item : items)

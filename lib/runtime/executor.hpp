@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "model/architecture.hpp"
 #include "runtime/expert_source.hpp"
 #include "runtime/kv_cache.hpp"
+#include "runtime/row_table.hpp"
 #include "runtime/turns.hpp"
 
 namespace ponder {
@@ -29,13 +31,17 @@ class Executor {
     // Rows of one run. More make prefill cheaper a token; scratch grows with them, and a run is the unit in which sessions take turns.
     static constexpr int32_t kMaxRows = 128;
 
-    // The program's weights must be bound to buffers of the device; all executors of a device share its turns. experts: null if no weights
-    // are streamed. n_context: of the longest sequence that may come.
-    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, ExpertCache* experts,
-                                                    Program program, int64_t n_context);
+    // The program's weights must be bound to buffers of the device; all executors of a device share its turns. file: the program's own.
+    // experts: null if no weights are streamed.
+    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, const ModelFile& file,
+                                                    ExpertCache* experts, Program program);
     ~Executor();
 
     const std::shared_ptr<KvPool>& kv_pool() const { return kv_pool_; }
+
+    // Announces a sequence that may grow to n_context tokens: what scratch memory grows with it is taken from the budget, and stays taken.
+    // Errors: MEMORY_CAP. Any thread.
+    Result<void> expect_context(int64_t n_context);
 
     int64_t n_tokens_run() const { return n_tokens_run_.load(std::memory_order_relaxed); }
 
@@ -49,16 +55,20 @@ class Executor {
         size_t index;
     };
 
-    Executor(Turns& turns, MemoryBudget& budget, Program program) : turns_(turns), budget_(budget), program_(std::move(program)) {}
+    Executor(const Device& device, Turns& turns, MemoryBudget& budget, Program program)
+        : device_(device), turns_(turns), budget_(budget), program_(std::move(program)) {}
     Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control);
     Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                           WorkControl& control);
 
+    const Device& device_;
     Turns& turns_;
     MemoryBudget& budget_;
     Program program_;
-    uint64_t scratch_bytes_ = 0;
+    std::mutex scratch_mutex_;
+    uint64_t scratch_bytes_ = 0;             // taken from the budget
     std::unique_ptr<ExpertSource> experts_;  // null without streamed weights
+    std::unique_ptr<RowTable> embedding_;    // null if it stays in memory
     CompiledPlan plan_;
     std::atomic<int64_t> n_tokens_run_{0};
     std::shared_ptr<KvPool> kv_pool_;

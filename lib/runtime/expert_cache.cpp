@@ -189,6 +189,16 @@ void ExpertCache::drop_requests() {
     guesses_.clear();
 }
 
+bool ExpertCache::shrink(uint64_t n_bytes, uint64_t least) {
+    Lock lock(mutex_);
+    if (capacity_ < n_bytes || capacity_ - n_bytes < least) return false;
+    capacity_ -= n_bytes;
+    // What is being read can go as soon as it is there; what a run holds goes when the next matrix needs room.
+    MemoryBlock unused;
+    while (!make_room(0, true, unused) && n_reading_ > 0) has_read_.wait(lock);
+    return true;
+}
+
 // The next entry that is still to be read; waits for one. Null when the cache ends.
 ExpertCache::Entry* ExpertCache::next_to_read(Lock& lock) {
     while (!is_stopping_) {

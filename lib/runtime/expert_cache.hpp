@@ -49,6 +49,8 @@ class ExpertCache {
     void drop_guesses();
     // Whoever asked is gone: what no thread has begun to read is dropped, and nothing is kept for having been demanded.
     void drop_requests();
+    // Leaves room for n_bytes less, and gives up what no longer fits. False, and nothing changed, if less than `least` would be left.
+    bool shrink(uint64_t n_bytes, uint64_t least);
 
     ExpertCacheStatistics statistics() const;
 
@@ -77,8 +79,8 @@ class ExpertCache {
     const MappedFile* file_of(Matrix matrix) const;
 
     const std::vector<MappedFile>& files_;
-    const uint64_t capacity_;
     mutable std::mutex mutex_;
+    uint64_t capacity_;
     std::condition_variable has_work_, has_read_;
     std::unordered_map<const std::byte*, std::unique_ptr<Entry>> entries_;
     std::list<Entry*> by_use_;                        // ready ones, the least recently used first

@@ -2,21 +2,51 @@
 // Adds up what is known before anything is allocated.
 #include "runtime/memory_needs.hpp"
 
+#include <utility>
+
 #include "base/host_memory.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/weight_placement.hpp"
 
 namespace ponder {
 
-MemoryNeeds measure_needs(const Program& program, const DeviceSlot& slot, const TextSide& text, int32_t n_threads, int64_t n_context) {
-    const ponder_program& view = program.view();
+namespace {
+
+// Code of the library and of those it loads, thread stacks, small tables: 8 to 10 MB were measured, and a cap has to hold.
+constexpr uint64_t kLibraryBytes = 12u << 20;
+
+MemoryNeeds measure_needs(const Program& program, const TextSide& text, const RunPlace& place) {
     MemoryNeeds needs;
     needs.weights = resident_bytes(program);
-    needs.scratch = slot.backend->scratch_bytes(&view, Executor::kMaxRows, Executor::kMaxRows, n_threads, n_context);
+    needs.scratch = place.scratch_bytes(program.view(), 0);
     // A generation's logits and its sampler's scores and marks: three numbers a vocabulary entry.
-    needs.host = 3 * sizeof(float) * static_cast<uint64_t>(view.n_vocab);
+    needs.host = kLibraryBytes + 3 * sizeof(float) * static_cast<uint64_t>(program.view().n_vocab);
     if (const Tokenizer* tokenizer = text.tokenizer()) needs.host += tokenizer->memory_bytes();
+    needs.host += RowTable::memory_bytes(program, Executor::kMaxRows);
     return needs;
+}
+
+}  // namespace
+
+uint64_t RunPlace::scratch_bytes(const ponder_program& program, int64_t n_context) const {
+    return slot.backend->scratch_bytes(&program, Executor::kMaxRows, Executor::kMaxRows, n_threads, n_context);
+}
+
+Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t n_tokens,
+                                   ModelGraph& graph) {
+    const ponder_program& program = graph.program.view();
+    Residence residence{.needs = measure_needs(graph.program, text, place)};
+    const uint64_t scratch_growth = place.scratch_bytes(program, n_tokens) - residence.needs.scratch;
+    residence.is_whole = residence.needs.total() <= allowed;
+    if (residence.needs.total() + scratch_growth + kv_cache_bytes(program, n_tokens) <= allowed) return residence;
+    auto streaming = build_graph(file, {.is_streaming = true});
+    if (!streaming) return streaming.error();
+    const uint64_t largest_expert = ExpertSource::largest_expert(streaming->program);
+    if (largest_expert == 0) return residence;
+    graph = std::move(*streaming);
+    const MemoryNeeds needs = measure_needs(graph.program, text, place);
+    return Residence{
+        .needs = needs, .is_whole = false, .largest_expert = largest_expert, .streamed = residence.needs.weights - needs.weights};
 }
 
 uint64_t memory_allowed(uint64_t memory_cap) { return memory_cap != 0 ? memory_cap : memory_limit() / 10 * 9; }

@@ -1,32 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model takes in memory beside its cache of tokens, and whether its experts have to be streamed. Shared by plan and open.
+// What a model takes in memory, and whether its experts have to be streamed. Shared by plan and open.
 #pragma once
 
 #include <cstdint>
 
+#include "base/result.hpp"
 #include "device/registry.hpp"
-#include "op/program.hpp"
+#include "model/architecture.hpp"
 #include "runtime/text_side.hpp"
 
 namespace ponder {
 
+// Of an open model without sessions.
 struct MemoryNeeds {
     uint64_t weights = 0;  // that stay in memory
-    uint64_t scratch = 0;  // the backend's
-    uint64_t host = 0;     // the tokenizer, logits, and what sampling works in
+    uint64_t scratch = 0;  // the backend's, for a cache of one type
+    uint64_t host = 0;     // the library, the tokenizer, logits, and what sampling works in
 
     uint64_t total() const { return weights + scratch + host; }
 };
 
-MemoryNeeds measure_needs(const Program& program, const DeviceSlot& slot, const TextSide& text, int32_t n_threads, int64_t n_context);
+struct Residence {
+    MemoryNeeds needs;
+    bool is_whole = true;         // all of the model fits
+    uint64_t largest_expert = 0;  // bytes that a run needs of streamed experts at once; 0: none are streamed
+    uint64_t streamed = 0;        // bytes of all streamed experts
+
+    bool is_streaming() const { return largest_expert > 0; }
+};
+
+// Where a program runs.
+struct RunPlace {
+    const DeviceSlot& slot;
+    int32_t n_threads = 0;  // 0: the backend's choice
+
+    // Bytes of scratch memory once a sequence of n_context tokens has run.
+    uint64_t scratch_bytes(const ponder_program& program, int64_t n_context) const;
+};
+
+// Decides whether the model's experts, if it has any, are streamed: where it does not fit into `allowed` beside one session of n_tokens.
+// `graph`, of a cache in F32, is rebuilt if they are.
+Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t n_tokens,
+                                   ModelGraph& graph);
 
 // What a model may take: the cap, or without one nine tenths of what the system grants the process.
 uint64_t memory_allowed(uint64_t memory_cap);
 
 // Cache pages of one session with n_tokens: whole pages in whole arenas.
 uint64_t kv_cache_bytes(const ponder_program& program, int64_t n_tokens);
-
-// Room that streamed experts leave to sessions: the cache of this many tokens.
-inline constexpr int64_t kStreamingReserveTokens = 4096;
 
 }  // namespace ponder

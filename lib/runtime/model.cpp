@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "runtime/expert_source.hpp"
 #include "runtime/model_source.hpp"
+#include "runtime/session.hpp"
 
 namespace ponder {
 
@@ -21,8 +22,6 @@ constexpr float kDefaultTemperature = 0.6f, kDefaultTopP = 0.95f;
 constexpr double kShareBeforeWeights = 0.4;
 // Read between two looks at whether opening was cancelled.
 constexpr size_t kReadBytes = 32u << 20;
-// The process itself: code, libraries, small tables. Counted where memory is so tight that experts are streamed.
-constexpr uint64_t kProcessBytes = 48u << 20;
 
 // A value of the file if it is there and sane; files may hold anything.
 float sampling_value(const Metadata& metadata, const char* key, float low, float high, float fallback) {
@@ -80,6 +79,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     if (!text) return with_context(text.error(), path);
     model->text_ = std::move(*text);
     model->sampling_defaults_ = read_sampling_defaults(model->file_.metadata, model->text_->has_template());
+    model->forget_vocabulary();
     if (stop_at(kShareBeforeWeights)) return cancelled;
 
     const auto slot = choose_device(options.device);
@@ -103,36 +103,27 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     return model;
 }
 
-// Decides whether experts are streamed; `graph` is rebuilt if they are. False: the weights are larger than what is allowed all the same.
+// Takes what stays in memory from the budget; `graph` is rebuilt if experts are streamed. False: the weights are larger than what is
+// allowed all the same.
 Result<bool> Model::place_weights(ModelGraph& graph) {
+    const auto n_tokens = Session::choose_context(hyper_parameters_, {});
+    if (!n_tokens) return n_tokens.error();
     const uint64_t allowed = memory_allowed(memory_cap_);
-    const auto measure = [&] {
-        return measure_needs(graph.program, device_->slot(), *text_, device_->n_threads(), hyper_parameters_.context_length);
-    };
-    MemoryNeeds needs = measure();
-    const bool fits = needs.total() <= allowed;
-    bool streams = false;
-    if (!fits) {
-        auto streaming = build_graph(file_, {.is_streaming = true});
-        if (!streaming) return streaming.error();
-        streams = ExpertSource::largest_expert(streaming->program) > 0;
-        if (streams) {
-            graph = std::move(*streaming);
-            needs = measure();
-        }
-    }
-    if (auto taken = budget_.take(needs.weights, "the model's weights"); !taken) return taken.error();
+    const RunPlace place{device_->slot(), device_->n_threads()};
+    const auto residence = choose_residence(file_, *text_, place, allowed, *n_tokens, graph);
+    if (!residence) return residence.error();
+    if (auto taken = budget_.take(residence->needs.weights, "the model's weights"); !taken) return taken.error();
+    if (auto taken = budget_.take(residence->needs.host, "the vocabulary and tables"); !taken) return taken.error();
     if (auto placed = placement_.place_files(*device_, file_); !placed) return placed.error();
-    if (streams) {
-        if (auto made = make_expert_cache(graph.program, needs); !made) return made.error();
+    if (residence->is_streaming()) {
+        if (auto made = make_expert_cache(*residence, allowed); !made) return made.error();
     }
-    return fits || streams;
+    return residence->is_whole || residence->is_streaming();
 }
 
-Result<void> Model::make_expert_cache(const Program& program, const MemoryNeeds& needs) {
-    const uint64_t allowed = memory_allowed(memory_cap_), least = ExpertSource::largest_expert(program);
-    const uint64_t others = needs.total() + kProcessBytes +
-                            kv_cache_bytes(program.view(), std::min<int64_t>(hyper_parameters_.context_length, kStreamingReserveTokens));
+// Experts get all that is left, and give of it to caches and scratch memory when sessions need them.
+Result<void> Model::make_expert_cache(const Residence& residence, uint64_t allowed) {
+    const uint64_t others = residence.needs.total(), least = residence.largest_expert;
     if (others + least > allowed) {
         return make_error(PONDER_STATUS_MEMORY_CAP,
                           "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
@@ -140,13 +131,26 @@ Result<void> Model::make_expert_cache(const Program& program, const MemoryNeeds&
                           static_cast<unsigned long long>(allowed));
     }
     const uint64_t capacity = allowed - others;
-    if (auto taken = budget_.take(capacity, "experts that are read when needed"); !taken) return taken;
     auto cache = ExpertCache::create(file_.files, capacity);
     if (!cache) return cache.error();
     experts_ = std::move(*cache);
+    budget_.enforce(allowed, [this, least](uint64_t n_bytes) { return experts_->shrink(n_bytes, least); });
+    if (auto taken = budget_.take(capacity, "experts that are read when needed"); !taken) return taken;
     log_message(PONDER_LOG_INFO, "%s: larger than the memory; experts are read when they are needed and %llu bytes of them are kept",
                 path_.c_str(), static_cast<unsigned long long>(capacity));
     return {};
+}
+
+// The text side has the vocabulary; neither the file's lists of it nor the pages that they came from are needed again.
+void Model::forget_vocabulary() {
+    for (const char* key : {"tokens", "scores", "token_type", "merges"}) file_.metadata.erase(std::string("tokenizer.ggml.") + key);
+    for (size_t i = 0; i < file_.files.size(); i++) {
+        uint64_t first = file_.files[i].bytes().size();
+        for (const StoredTensor& tensor : file_.tensors) {
+            if (static_cast<size_t>(tensor.file_index) == i) first = std::min(first, tensor.file_offset);
+        }
+        file_.files[i].release(file_.files[i].bytes().first(static_cast<size_t>(first)));
+    }
 }
 
 // Brings in what a first token would otherwise wait for page by page.
@@ -170,7 +174,7 @@ Result<void> Model::read_weights(std::span<const std::span<const std::byte>> wei
 
 Result<std::unique_ptr<Executor>> Model::make_executor(Program program) {
     if (auto bound = placement_.bind(*device_, program); !bound) return bound.error();
-    return Executor::create(*device_, turns_, budget_, experts_.get(), std::move(program), hyper_parameters_.context_length);
+    return Executor::create(*device_, turns_, budget_, file_, experts_.get(), std::move(program));
 }
 
 Executor* Model::find_executor(int32_t kv_type) {

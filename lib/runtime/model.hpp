@@ -58,7 +58,8 @@ class Model {
     explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
     Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming()}); }
     Result<bool> place_weights(ModelGraph& graph);
-    Result<void> make_expert_cache(const Program& program, const MemoryNeeds& needs);
+    Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);
+    void forget_vocabulary();
     static Result<void> read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control);
     Executor* find_executor(int32_t kv_type);
     int64_t n_tokens_run() const;

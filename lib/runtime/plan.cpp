@@ -3,6 +3,8 @@
 #include "runtime/plan.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "runtime/memory_needs.hpp"
 #include "runtime/model_source.hpp"
@@ -11,52 +13,101 @@ namespace ponder {
 
 namespace {
 
-// The largest context whose cache fits `room`, in whole arenas.
-int64_t context_within(const ponder_program& program, uint64_t room, int64_t most) {
-    const uint64_t pages_per_arena = KvPool::pages_in_arena(program.kv_page_bytes);
-    const uint64_t n_arenas = room / (pages_per_arena * program.kv_page_bytes);
-    const auto tokens_per_arena = static_cast<int64_t>(pages_per_arena) * program.kv_page_tokens;
-    if (n_arenas >= static_cast<uint64_t>(most / tokens_per_arena + 1)) return most;
-    return std::min(most, static_cast<int64_t>(n_arenas) * tokens_per_arena);
-}
+// The model and one session, as Model::open and the session would take them from a budget.
+class Costs {
+  public:
+    static Result<Costs> of(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t default_context,
+                            int32_t kv_type) {
+        auto graph = build_graph(file, {});
+        if (!graph) return graph.error();
+        auto residence = choose_residence(file, text, place, allowed, default_context, *graph);
+        if (!residence) return residence.error();
+        if (kv_type == PONDER_TYPE_F32) return Costs(place, *residence, std::move(graph->program), 0);
+        // Opening compiles the program for a cache in F32; another type is compiled beside it.
+        auto own = build_graph(file, {.kv_type = kv_type, .is_streaming = residence->is_streaming()});
+        if (!own) return own.error();
+        return Costs(place, *residence, std::move(own->program), residence->needs.scratch);
+    }
+
+    const Residence& residence() const { return residence_; }
+    const Program& program() const { return program_; }
+    uint64_t kv_bytes(int64_t n_tokens) const { return kv_cache_bytes(program_.view(), n_tokens); }
+    uint64_t scratch_bytes(int64_t n_tokens) const { return other_scratch_ + place_.scratch_bytes(program_.view(), n_tokens); }
+    // With room for no more than one expert.
+    uint64_t least_bytes(int64_t n_tokens) const {
+        const MemoryNeeds& needs = residence_.needs;
+        return needs.weights + needs.host + residence_.largest_expert + scratch_bytes(n_tokens) + kv_bytes(n_tokens);
+    }
+    // The most tokens, up to `most`, for which `room` is enough.
+    int64_t context_within(uint64_t room, int64_t most) const {
+        int64_t enough = 0;
+        while (enough < most) {
+            const int64_t middle = enough + (most - enough + 1) / 2;
+            if (least_bytes(middle) <= room)
+                enough = middle;
+            else
+                most = middle - 1;
+        }
+        return enough;
+    }
+
+  private:
+    Costs(const RunPlace& place, const Residence& residence, Program program, uint64_t other_scratch)
+        : place_(place), residence_(residence), program_(std::move(program)), other_scratch_(other_scratch) {}
+
+    RunPlace place_;
+    Residence residence_;
+    Program program_;
+    uint64_t other_scratch_;
+};
 
 }  // namespace
 
 Result<Plan> make_plan(const std::string& path, const ModelOptions& options, const SessionOptions& session) {
     auto file = read_model_outline(path);
     if (!file) return file.error();
-    auto graph = build_graph(*file, {.kv_type = session.kv_type});
-    if (!graph) return with_context(graph.error(), path);
-    auto text = read_text_side(*file, graph->hyper_parameters);
-    if (!text) return with_context(text.error(), path);
-    const auto context = Session::choose_context(graph->hyper_parameters, session);
-    if (!context) return context.error();
+    auto plan = make_plan(*file, options, session);
+    if (!plan) return with_context(plan.error(), path);
+    return plan;
+}
+
+Result<Plan> make_plan(const ModelFile& file, const ModelOptions& options, const SessionOptions& session) {
+    auto graph = build_graph(file, {});
+    if (!graph) return graph.error();
+    const HyperParameters& h = graph->hyper_parameters;
+    const auto text = read_text_side(file, h);
+    if (!text) return text.error();
+    const auto context = Session::choose_context(h, session), default_context = Session::choose_context(h, {});
+    if (!context || !default_context) return !context ? context.error() : default_context.error();
     const auto slot = choose_device(options.device);
     if (!slot) return slot.error();
-
-    const ponder_program& program = graph->program.view();
-    const HyperParameters& h = graph->hyper_parameters;
+    const RunPlace place{*slot, options.n_threads};
+    const auto cost_under = [&](uint64_t allowed) { return Costs::of(file, **text, place, allowed, *default_context, session.kv_type); };
+    const uint64_t allowed = options.memory_cap != 0 ? options.memory_cap : std::numeric_limits<uint64_t>::max();
+    const auto costs = cost_under(allowed), least_costs = cost_under(0);
+    if (!costs || !least_costs) return !costs ? costs.error() : least_costs.error();
     ponder_device_info device = PONDER_DEVICE_INFO_INIT;
     slot->backend->device_describe(slot->local_index, &device, nullptr);
 
+    const ponder_program& program = costs->program().view();
+    const Residence& residence = costs->residence();
     Plan plan;
     plan.device = *slot;
     plan.device_name = device.name != nullptr ? device.name : "";
-    const MemoryNeeds needs = measure_needs(graph->program, *slot, **text, options.n_threads, *context);
-    plan.weight_bytes = needs.weights;
     plan.context = *context;
-    plan.kv_bytes = kv_cache_bytes(program, plan.context);
+    plan.weight_bytes = residence.needs.weights;
+    plan.kv_bytes = costs->kv_bytes(plan.context);
     plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);
-    plan.scratch_bytes = needs.scratch;
-    plan.host_bytes = needs.host;
-    plan.decode_bytes = graph->program.decode_bytes();
-
-    const uint64_t fixed = plan.total_bytes() - plan.kv_bytes;
-    plan.fits = options.memory_cap == 0 || plan.total_bytes() <= options.memory_cap;
-    plan.max_context = h.context_length;
-    if (options.memory_cap != 0) {
-        plan.max_context = options.memory_cap <= fixed ? 0 : context_within(program, options.memory_cap - fixed, h.context_length);
-    }
+    plan.scratch_bytes = costs->scratch_bytes(plan.context);
+    plan.host_bytes = residence.needs.host;
+    plan.decode_bytes = costs->program().decode_bytes();
+    const uint64_t least = costs->least_bytes(plan.context);
+    plan.fits = least <= allowed;
+    plan.least_bytes = least_costs->least_bytes(plan.context);
+    // Experts that are streamed take what nothing else needs.
+    const uint64_t room = plan.fits ? allowed - least : 0;
+    if (residence.is_streaming()) plan.expert_bytes = std::min(residence.streamed, residence.largest_expert + room);
+    plan.max_context = options.memory_cap == 0 ? h.context_length : costs->context_within(allowed, h.context_length);
     return plan;
 }
 

@@ -23,6 +23,7 @@ Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<Model> model, c
     if (!context) return context.error();
     auto executor = model->executor(options.kv_type);
     if (!executor) return executor.error();
+    if (auto expected = (*executor)->expect_context(*context); !expected) return expected.error();
     std::shared_ptr<Session> session(new Session(std::move(model), *executor, *context));
     session->sequence_ = std::make_unique<KvSequence>((*executor)->kv_pool());
     if (options.system) session->messages_.push_back({.role = "system", .text = options.system});

@@ -10,6 +10,16 @@
 
 namespace ponder {
 
+namespace {
+
+bool reads_rows_only(const Program& program, const ponder_op& op) {
+    if (op.kind != PONDER_OP_EMBED) return false;
+    const ponder_operand& table = program.operands()[static_cast<size_t>(op.src[0])];
+    return table.slices == nullptr && table.scales < 0;
+}
+
+}  // namespace
+
 std::vector<std::span<const std::byte>> resident_weights(const Program& program) {
     std::vector<std::span<const std::byte>> all;
     std::set<const void*> seen;
@@ -24,7 +34,7 @@ std::vector<std::span<const std::byte>> resident_weights(const Program& program)
             add(weight.slices[i].host_data, weight.n_bytes / static_cast<uint64_t>(weight.dims[2]));
     };
     for (const ponder_op& op : program.ops()) {
-        if (op.kind == PONDER_OP_EMBED) continue;
+        if (reads_rows_only(program, op)) continue;
         for (const int32_t id : op.src) {
             if (id < 0) continue;
             add_operand(id);
@@ -39,6 +49,16 @@ uint64_t resident_bytes(const Program& program) {
     uint64_t total = 0;
     for (const auto& bytes : resident_weights(program)) total += bytes.size();
     return total;
+}
+
+int32_t find_row_table(const Program& program) {
+    const auto resident = resident_weights(program);
+    for (const ponder_op& op : program.ops()) {
+        if (!reads_rows_only(program, op)) continue;
+        const auto* data = static_cast<const std::byte*>(program.operands()[static_cast<size_t>(op.src[0])].host_data);
+        if (std::none_of(resident.begin(), resident.end(), [&](const auto& bytes) { return bytes.data() == data; })) return op.src[0];
+    }
+    return -1;
 }
 
 Result<void> WeightPlacement::place_files(const Device& device, const ModelFile& file) {

@@ -12,9 +12,12 @@
 
 namespace ponder {
 
-// The weights of a program that stay in memory: all but streamed ones and tables of which only single rows are read. Each once.
+// The weights of a program that stay in memory: all but streamed ones and what find_row_table finds. Each once.
 std::vector<std::span<const std::byte>> resident_weights(const Program& program);
 uint64_t resident_bytes(const Program& program);
+
+// The operand that is a table of which only single rows are read; -1 if there is none.
+int32_t find_row_table(const Program& program);
 
 // Owns the buffers. File and device must outlive it.
 class WeightPlacement {
