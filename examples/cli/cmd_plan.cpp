@@ -48,13 +48,16 @@ class PlanCommand : public Command {
                                 {"total_bytes", device.total_bytes}});
         }
         Json document{{"fits", info.fits != 0},
+                      {"streams", info.is_streaming != 0},
                       {"context", info.context},
                       {"max_context", info.max_context},
                       {"weight_bytes", info.weight_bytes},
+                      {"expert_bytes", info.expert_bytes},
                       {"kv_bytes", info.kv_bytes},
                       {"scratch_bytes", info.scratch_bytes},
                       {"host_bytes", info.host_bytes},
                       {"total_bytes", info.total_bytes},
+                      {"least_bytes", info.least_bytes},
                       {"kv_bytes_per_token", info.kv_bytes_per_token},
                       {"decode_bytes", info.decode_bytes},
                       {"devices", std::move(list)}};
@@ -70,11 +73,16 @@ class PlanCommand : public Command {
                       format_bytes(device.kv_bytes).c_str(), format_bytes(device.scratch_bytes).c_str(),
                       format_bytes(device.total_bytes).c_str());
         }
-        print_out("host: vocabulary and tables      %s\n", format_bytes(info.host_bytes).c_str());
+        print_out("host: library and vocabulary     %s\n", format_bytes(info.host_bytes).c_str());
+        if (info.is_streaming) print_out("experts, read when needed: kept  %s\n", format_bytes(info.expert_bytes).c_str());
         print_out("together                         %s at a context of %lld tokens (%s a token)\n", format_bytes(info.total_bytes).c_str(),
                   static_cast<long long>(info.context), format_bytes(info.kv_bytes_per_token).c_str());
+        if (info.least_bytes < info.total_bytes) {
+            print_out("fits from %s on, where experts are read when needed\n", format_bytes(info.least_bytes).c_str());
+        }
         if (options_.memory_cap == 0) return;
-        print_out("%s the cap of %s; ", info.fits ? "fits under" : "does not fit under", format_bytes(options_.memory_cap).c_str());
+        print_out("%s the cap of %s%s; ", info.fits ? "fits under" : "does not fit under", format_bytes(options_.memory_cap).c_str(),
+                  info.is_streaming && info.fits ? " by reading experts when they are needed" : "");
         if (info.max_context > 0) {
             print_out("the largest context that fits is %lld tokens\n", static_cast<long long>(info.max_context));
         } else {

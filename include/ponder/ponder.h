@@ -365,19 +365,19 @@ typedef struct ponder_plan ponder_plan;
 typedef struct ponder_plan_info {
     uint32_t struct_size;
     int32_t n_devices;          /* devices with a share; at least 1 */
-    uint64_t weight_bytes;      /* mapped or uploaded */
+    uint64_t weight_bytes;      /* that stay in memory, mapped or uploaded */
     uint64_t kv_bytes;          /* one session filled to `context` */
     uint64_t scratch_bytes;     /* activations */
-    uint64_t host_bytes;        /* vocabulary, tables, logits: an estimate from the file's own counts */
-    uint64_t total_bytes;
-    uint64_t kv_bytes_per_token;
+    uint64_t host_bytes;        /* library, vocabulary, tables, logits: an estimate from the file's own counts */
+    uint64_t total_bytes, kv_bytes_per_token;
     uint64_t decode_bytes;      /* weight bytes that one decode step reads */
     int64_t context;            /* the context planned for */
     int64_t max_context;        /* the largest context under memory_cap (at most the model's own); 0 if none fits; the model's without a cap */
     int32_t fits;               /* 1 if total_bytes is within memory_cap, or there is none */
-    int32_t reserved;
+    int32_t is_streaming;       /* 1 if memory_cap does not hold the model, but does without its experts, which are read when needed */
+    uint64_t expert_bytes, least_bytes; /* kept of streamed experts, part of the total; the smallest memory_cap that fits */
 } ponder_plan_info;
-#define PONDER_PLAN_INFO_INIT { sizeof(ponder_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PONDER_PLAN_INFO_INIT { sizeof(ponder_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 typedef struct ponder_plan_device {
     uint32_t struct_size;

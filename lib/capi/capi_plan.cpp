@@ -46,7 +46,10 @@ PONDER_API ponder_status ponder_plan_describe(const ponder_plan* plan, ponder_pl
                                     .decode_bytes = p.decode_bytes,
                                     .context = p.context,
                                     .max_context = p.max_context,
-                                    .fits = p.fits};
+                                    .fits = p.fits,
+                                    .is_streaming = p.is_streaming(),
+                                    .expert_bytes = p.expert_bytes,
+                                    .least_bytes = p.least_bytes};
         return write_struct(info, out, "out");
     });
 }

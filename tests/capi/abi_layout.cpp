@@ -133,7 +133,7 @@ PONDER_TEST_FIELD(ponder_evaluation, n, 24, 8);
 PONDER_TEST_FIELD(ponder_evaluation, logits, 32, 8);
 PONDER_TEST_FIELD(ponder_evaluation, n_rows, 40, 8);
 
-static_assert(sizeof(ponder_plan_info) == 88);
+static_assert(sizeof(ponder_plan_info) == 104);
 PONDER_TEST_FIELD(ponder_plan_info, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_plan_info, n_devices, 4, 4);
 PONDER_TEST_FIELD(ponder_plan_info, weight_bytes, 8, 8);
@@ -146,7 +146,9 @@ PONDER_TEST_FIELD(ponder_plan_info, decode_bytes, 56, 8);
 PONDER_TEST_FIELD(ponder_plan_info, context, 64, 8);
 PONDER_TEST_FIELD(ponder_plan_info, max_context, 72, 8);
 PONDER_TEST_FIELD(ponder_plan_info, fits, 80, 4);
-PONDER_TEST_FIELD(ponder_plan_info, reserved, 84, 4);
+PONDER_TEST_FIELD(ponder_plan_info, is_streaming, 84, 4);
+PONDER_TEST_FIELD(ponder_plan_info, expert_bytes, 88, 8);
+PONDER_TEST_FIELD(ponder_plan_info, least_bytes, 96, 8);
 
 static_assert(sizeof(ponder_plan_device) == 56);
 PONDER_TEST_FIELD(ponder_plan_device, struct_size, 0, 4);
