@@ -180,7 +180,9 @@ Result<std::unique_ptr<Executor>> Model::make_executor(Program program) {
 Executor* Model::find_executor(int32_t kv_type) {
     const std::lock_guard lock(executors_mutex_);
     const auto found = executors_.find(kv_type);
-    return found == executors_.end() ? nullptr : found->second.get();
+    if (found == executors_.end()) return nullptr;
+    is_executor_used_ = true;
+    return found->second.get();
 }
 
 Result<Executor*> Model::executor(int32_t kv_type) {
@@ -191,6 +193,11 @@ Result<Executor*> Model::executor(int32_t kv_type) {
     if (Executor* made = find_executor(kv_type)) return made;  // by another thread, meanwhile
     auto graph = build(kv_type);
     if (!graph) return graph.error();
+    {
+        // What opening compiled, and nobody has asked for, makes room.
+        const std::lock_guard lock(executors_mutex_);
+        if (!std::exchange(is_executor_used_, true)) executors_.clear();
+    }
     auto executor = make_executor(std::move(graph->program));
     if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);

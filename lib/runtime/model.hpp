@@ -80,6 +80,7 @@ class Model {
     ponder_model_info info_{};
     mutable std::mutex executors_mutex_;
     std::map<int32_t, std::unique_ptr<Executor>> executors_;  // by cache type; their programs point into file_
+    bool is_executor_used_ = false;                           // whether a session has asked for one
 };
 
 }  // namespace ponder

@@ -22,17 +22,19 @@ class Costs {
         if (!graph) return graph.error();
         auto residence = choose_residence(file, text, place, allowed, default_context, *graph);
         if (!residence) return residence.error();
-        if (kv_type == PONDER_TYPE_F32) return Costs(place, *residence, std::move(graph->program), 0);
-        // Opening compiles the program for a cache in F32; another type is compiled beside it.
+        if (kv_type == PONDER_TYPE_F32) return Costs(place, *residence, std::move(graph->program));
         auto own = build_graph(file, {.kv_type = kv_type, .is_streaming = residence->is_streaming()});
         if (!own) return own.error();
-        return Costs(place, *residence, std::move(own->program), residence->needs.scratch);
+        return Costs(place, *residence, std::move(own->program));
     }
 
     const Residence& residence() const { return residence_; }
     const Program& program() const { return program_; }
     uint64_t kv_bytes(int64_t n_tokens) const { return kv_cache_bytes(program_.view(), n_tokens); }
-    uint64_t scratch_bytes(int64_t n_tokens) const { return other_scratch_ + place_.scratch_bytes(program_.view(), n_tokens); }
+    // Opening compiles the program for a cache in F32, and the session's type then takes its place.
+    uint64_t scratch_bytes(int64_t n_tokens) const {
+        return std::max(residence_.needs.scratch, place_.scratch_bytes(program_.view(), n_tokens));
+    }
     // With room for no more than one expert.
     uint64_t least_bytes(int64_t n_tokens) const {
         const MemoryNeeds& needs = residence_.needs;
@@ -52,13 +54,12 @@ class Costs {
     }
 
   private:
-    Costs(const RunPlace& place, const Residence& residence, Program program, uint64_t other_scratch)
-        : place_(place), residence_(residence), program_(std::move(program)), other_scratch_(other_scratch) {}
+    Costs(const RunPlace& place, const Residence& residence, Program program)
+        : place_(place), residence_(residence), program_(std::move(program)) {}
 
     RunPlace place_;
     Residence residence_;
     Program program_;
-    uint64_t other_scratch_;
 };
 
 }  // namespace

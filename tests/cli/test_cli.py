@@ -302,6 +302,20 @@ class Model(ToolTest):
         self.assertFalse(json_lines(tight.stdout)[0]["fits"])
         self.assertIn(b"does not fit", run("plan", "-m", model, "--memory-cap", "1K").stdout)
 
+    def test_plan_of_streamed_experts(self):
+        path = os.path.join(self.temporary_folder(), "experts.gguf")
+        self.assert_done(run("synth", "tiny-deepseek-v3", path, "--type", "Q8_0"))
+        whole = json_lines(run("plan", "-m", path, "--json").stdout)[0]
+        self.assertFalse(whole["streams"])
+        self.assertLess(whole["least_bytes"], whole["total_bytes"])
+        cap = str(whole["least_bytes"])
+        least = json_lines(run("plan", "-m", path, "--json", "--memory-cap", cap).stdout)[0]
+        self.assertTrue(least["fits"] and least["streams"])
+        self.assertEqual(least["total_bytes"], least["least_bytes"])
+        self.assertEqual(sum(least[part] for part in ("weight_bytes", "expert_bytes", "kv_bytes", "scratch_bytes", "host_bytes")),
+                         least["total_bytes"])
+        self.assertIn(b"when they are needed", run("plan", "-m", path, "--memory-cap", cap).stdout)
+
     def test_synth(self):
         folder = self.temporary_folder()
         path = os.path.join(folder, "tiny.gguf")
