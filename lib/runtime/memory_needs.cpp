@@ -12,8 +12,8 @@ namespace ponder {
 
 namespace {
 
-// Code of the library and of those it loads, thread stacks, small tables: 8 to 10 MB were measured, and a cap has to hold.
-constexpr uint64_t kLibraryBytes = 12u << 20;
+// Code of the library and of those it loads, thread stacks, small tables: 7 to 9 MB were measured, and a cap has to hold.
+constexpr uint64_t kLibraryBytes = 10u << 20;
 
 MemoryNeeds measure_needs(const Program& program, const TextSide& text, const RunPlace& place) {
     MemoryNeeds needs;
