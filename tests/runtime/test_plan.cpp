@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "quant/quant.hpp"
@@ -73,8 +75,13 @@ Plan plan_of(const ModelFile& file, uint64_t cap, const SessionOptions& session)
     return *plan;
 }
 
-// Opens, and fills a session of `context` tokens. Returns the last logits.
-Result<std::vector<float>> fill(const std::string& path, uint64_t cap, const SessionOptions& options) {
+struct Filled {
+    std::vector<float> logits;  // of the last token
+    uint64_t expert_bytes;      // that may be kept by then
+};
+
+// Opens, and fills a session of `context` tokens.
+Result<Filled> fill(const std::string& path, uint64_t cap, const SessionOptions& options) {
     auto model = Model::open(path, {.n_threads = 1, .memory_cap = cap});
     if (!model) return model.error();
     auto session = Session::create(*model, options);
@@ -83,7 +90,7 @@ Result<std::vector<float>> fill(const std::string& path, uint64_t cap, const Ses
     for (size_t i = 0; i < tokens.size(); i++) tokens[i] = static_cast<int32_t>(i * 7 % 500);
     std::vector<float> logits(static_cast<size_t>((*model)->hyper_parameters().n_vocab));
     if (auto done = (*session)->evaluate(tokens, logits.data(), 1, {}); !done) return done.error();
-    return logits;
+    return Filled{std::move(logits), (*model)->expert_statistics().capacity_bytes};
 }
 
 Plan plan_of(const std::string& path, uint64_t cap, const SessionOptions& options) {
@@ -192,7 +199,11 @@ TEST_CASE("plan: experts are streamed under a cap, down to one of them") {
             CHECK(least.total_bytes() == whole.least_bytes);
             CHECK(least.weight_bytes == bytes_of_weights(file.path(), false));
             CHECK(roomy.expert_bytes == least.expert_bytes + 10'000);
-            CHECK(*fill(file.path(), whole.least_bytes, options) == *fill(file.path(), 0, options));
+            const auto at_least = fill(file.path(), whole.least_bytes, options),
+                       with_room = fill(file.path(), whole.least_bytes + 10'000, options);
+            CHECK(at_least->expert_bytes == least.expert_bytes);
+            CHECK(with_room->expert_bytes == roomy.expert_bytes);
+            CHECK(at_least->logits == fill(file.path(), 0, options)->logits);
         }
     }
 }
