@@ -30,6 +30,15 @@ float sampling_value(const Metadata& metadata, const char* key, float low, float
     return **value;
 }
 
+Result<void> check_room_for_experts(const Residence& residence, uint64_t allowed) {
+    const uint64_t others = residence.needs.total(), least = residence.largest_expert;
+    if (!residence.is_streaming() || others + least <= allowed) return {};
+    return make_error(PONDER_STATUS_MEMORY_CAP,
+                      "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
+                      static_cast<unsigned long long>(others), static_cast<unsigned long long>(least),
+                      static_cast<unsigned long long>(allowed));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, const HyperParameters& hyper_parameters) {
@@ -112,6 +121,7 @@ Result<bool> Model::place_weights(ModelGraph& graph) {
     const RunPlace place{device_->slot(), device_->n_threads()};
     const auto residence = choose_residence(file_, *text_, place, allowed, *n_tokens, graph);
     if (!residence) return residence.error();
+    if (auto checked = check_room_for_experts(*residence, allowed); !checked) return checked.error();
     if (auto taken = budget_.take(residence->needs.weights, "the model's weights"); !taken) return taken.error();
     if (auto taken = budget_.take(residence->needs.host, "the vocabulary and tables"); !taken) return taken.error();
     if (auto placed = placement_.place_files(*device_, file_); !placed) return placed.error();
@@ -123,14 +133,7 @@ Result<bool> Model::place_weights(ModelGraph& graph) {
 
 // Experts get all that is left, and give of it to caches and scratch memory when sessions need them.
 Result<void> Model::make_expert_cache(const Residence& residence, uint64_t allowed) {
-    const uint64_t others = residence.needs.total(), least = residence.largest_expert;
-    if (others + least > allowed) {
-        return make_error(PONDER_STATUS_MEMORY_CAP,
-                          "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
-                          static_cast<unsigned long long>(others), static_cast<unsigned long long>(least),
-                          static_cast<unsigned long long>(allowed));
-    }
-    const uint64_t capacity = allowed - others;
+    const uint64_t capacity = allowed - residence.needs.total(), least = residence.largest_expert;
     auto cache = ExpertCache::create(file_.files, capacity);
     if (!cache) return cache.error();
     experts_ = std::move(*cache);

@@ -90,7 +90,7 @@ Result<Filled> fill(const std::string& path, uint64_t cap, const SessionOptions&
     for (size_t i = 0; i < tokens.size(); i++) tokens[i] = static_cast<int32_t>(i * 7 % 500);
     std::vector<float> logits(static_cast<size_t>((*model)->hyper_parameters().n_vocab));
     if (auto done = (*session)->evaluate(tokens, logits.data(), 1, {}); !done) return done.error();
-    return Filled{std::move(logits), (*model)->expert_statistics().capacity_bytes};
+    return Filled{std::move(logits), (*model)->streaming_info().capacity_bytes};
 }
 
 Plan plan_of(const std::string& path, uint64_t cap, const SessionOptions& options) {
