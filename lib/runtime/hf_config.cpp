@@ -154,7 +154,7 @@ class ConfigReader {
         if (method == "noaux_tc" || method == "group_limited_greedy") {
             n_groups = fields_.integer("n_group", 1, limits::kMaxExperts, 1);
             n_used = fields_.integer("topk_group", 1, n_groups, n_groups);
-        } else if (method != "greedy") {
+        } else if (method != "greedy" && method != "gready") {  // as the published code spells its default
             fields_.fail(unsupported("topk_method", "'" + method + "'"));
         }
         // DeepSeek-V2 (the large one) ranks groups by their best expert alone, V3 by the two best.

@@ -303,9 +303,10 @@ Result<ModelFile> read_folder(const std::string& folder, bool with_weights) {
     auto config = read_config(*json, model.metadata);
     if (!config) return with_context(config.error(), config_path);
     model.metadata.set("general.name", Value::from_string(name_of(folder)));
-    if (auto read = read_text_files(folder, *json, config->n_vocab, model.metadata); !read) return read.error();
     auto weights = with_weights ? read_weights(folder, *config, model) : Blueprint(*config, model).run(config_path);
     if (!weights) return weights.error();
+    // Now n_vocab is known to be the embedding's, and what is padded to it no larger than what is there.
+    if (auto read = read_text_files(folder, *json, config->n_vocab, model.metadata); !read) return read.error();
     if (auto done = finish(*config, model); !done) return with_context(done.error(), folder);
     return model;
 }

@@ -346,6 +346,24 @@ TEST_CASE("hf_config: R1's own numbers") {
     CHECK(ponder::build_graph(*outline, {}));
 }
 
+TEST_CASE("hf_config: how experts are chosen") {
+    const Json config = deepseek_config();
+    const ponder::Metadata v3 = keys_of(config);
+    CHECK(integer(v3, "deepseek2.expert_gating_func") == 2);
+    CHECK(integer(v3, "deepseek2.expert_group_count") == 2);
+    CHECK(**v3.get_bool("deepseek2.expert_weights_norm"));
+    for (const char* patch : {R"({"model_type": "deepseek_v2"})", R"({"model_type": "deepseek_v2", "topk_method": "greedy"})",
+                              R"({"model_type": "deepseek_v2", "topk_method": "gready"})",
+                              R"({"model_type": "deepseek_v2", "topk_method": "group_limited_greedy", "n_group": 1})"}) {
+        CAPTURE(patch);
+        const ponder::Metadata v2 = keys_of(config, patch);
+        CHECK(integer(v2, "deepseek2.expert_gating_func") == 1);
+        CHECK(integer(v2, "deepseek2.expert_group_count") == 1);
+        CHECK(!**v2.get_bool("deepseek2.expert_weights_norm"));
+    }
+    CHECK(integer(keys_of(config, R"({"n_routed_experts": null})"), "deepseek2.leading_dense_block_count") == 3);
+}
+
 TEST_CASE("hf_config: rotary scalings in every spelling") {
     const Json config = qwen2_config();
     CHECK(real(keys_of(config), "qwen2.rope.freq_base") == 10000.0f);
@@ -451,9 +469,10 @@ TEST_CASE("hf_folder: templates, sampling and the ends of a generation come from
     folder.remove("generation_config.json");
 
     // Five tokens of a byte-level tokenizer that splits as GPT-2's.
-    folder.write("tokenizer.json", Json::parse(R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
+    constexpr const char* kTokenizer = R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}, "decoder": {"type": "ByteLevel"},
-        "added_tokens": [{"id": 3, "content": "<|end|>", "special": true}]})"));
+        "added_tokens": [{"id": 3, "content": "<|end|>", "special": true}]})";
+    folder.write("tokenizer.json", Json::parse(kTokenizer));
     folder.remove("tokenizer_config.json");
     folder.change({{"eos_token_id", {3, 2}}, {"bos_token_id", 3}});
     const ModelFile model = folder.open();
@@ -464,8 +483,10 @@ TEST_CASE("hf_folder: templates, sampling and the ends of a generation come from
     const auto tokens = model.metadata.get_strings("tokenizer.ggml.tokens");
     REQUIRE((tokens && *tokens && (*tokens)->size() == 5));
     CHECK((**tokens)[4] == "[PAD4]");
-    folder.change({{"vocab_size", 3}});
-    folder.refuses(kFormat, "tokenizer.json: token '<|end|>' has id 3, but the model's vocabulary has 3 entries");
+    Json larger = Json::parse(kTokenizer);
+    larger["added_tokens"][0]["id"] = 5;
+    folder.write("tokenizer.json", larger);
+    folder.refuses(kFormat, "tokenizer.json: token '<|end|>' has id 5, but the model's vocabulary has 5 entries");
     folder.write("tokenizer.json", std::string("{"));
     folder.refuses(kFormat, "tokenizer.json: ");
 }
