@@ -134,7 +134,7 @@ uint64_t bytes_of_weights(const std::string& path, bool with_experts) {
 }  // namespace
 
 TEST_CASE("plan: DeepSeek R1 has the latent cache that its shape gives") {
-    Unreadable weights(size_t{1} << 40);
+    Unreadable weights(size_t{1} << 39);
     const ModelFile file = describe_shape("deepseek-r1", "Q4_K_M", weights);
     CHECK(file.n_parameters() > 670'000'000'000);
     // 61 layers of a latent of 512 and a rotated key of 64 numbers.
