@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact greedy transcripts of the embedded reasoner on the reference backend: what every other backend is held to.
+// reasoner_transcripts.json: [{"question", "thinking", "answer"}], written by examples/tiny-reasoner/record_transcripts.py.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "npy.hpp"
+#include "ponder/ponder.hpp"
+
+namespace {
+
+const char* const kModel = PONDER_SOURCE_DIR "/examples/tiny-reasoner/tiny-reasoner.gguf";
+
+struct Transcript {
+    std::string thinking, answer;
+};
+
+Transcript ask(const ponder::Model& model, const std::string& question) {
+    auto session = model.session({});
+    Transcript transcript;
+    for (const auto& event : session.ask(question, {.temperature = 0.0f})) {
+        if (event.is_thinking()) transcript.thinking += event.text();
+        if (event.is_answer()) transcript.answer += event.text();
+    }
+    return transcript;
+}
+
+}  // namespace
+
+TEST_CASE("reasoner: greedy transcripts are exact, whatever the number of threads") {
+    const auto bytes = ponder_test::read_bytes(PONDER_SOURCE_DIR "/tests/golden/reasoner_transcripts.json");
+    REQUIRE(bytes);
+    const auto records = nlohmann::json::parse(*bytes, nullptr, false);
+    REQUIRE(records.is_array());
+    REQUIRE(records.size() >= 10);
+    for (const int threads : {1, 2}) {
+        const auto model = ponder::Model::open(kModel, {.n_threads = threads, .backend = "reference"});
+        for (const auto& record : records) {
+            const auto question = record["question"].get<std::string>();
+            CAPTURE(question);
+            const Transcript transcript = ask(model, question);
+            CHECK(transcript.thinking == record["thinking"].get<std::string>());
+            CHECK(transcript.answer == record["answer"].get<std::string>());
+        }
+    }
+}
