@@ -29,16 +29,22 @@ function(ponder_add_layer name)
     set_property(GLOBAL APPEND PROPERTY PONDER_LINK_LIBRARIES ${ARGN})
 endfunction()
 
-# ponder_add_backend(NAME DEPENDS...): backends/NAME/*.cpp, whose entry point is ponder_NAME_backend (see ponder_backend.h).
-function(ponder_add_backend name)
+# ponder_add_backend_objects(NAME DEPENDS...): backends/NAME/*.cpp as the object library ponder_backend_NAME.
+function(ponder_add_backend_objects name)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
     add_library(ponder_backend_${name} OBJECT ${sources})
-    target_include_directories(ponder_backend_${name} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+    target_include_directories(ponder_backend_${name} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/include
+        ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${name})
     target_link_libraries(ponder_backend_${name} PRIVATE ${ARGN})
     target_compile_definitions(ponder_backend_${name} PRIVATE PONDER_BUILDING)
     ponder_target_defaults(ponder_backend_${name})
     set_property(GLOBAL APPEND PROPERTY PONDER_OBJECT_TARGETS ponder_backend_${name})
     set_property(GLOBAL APPEND PROPERTY PONDER_LINK_LIBRARIES ${ARGN})
+endfunction()
+
+# ponder_add_backend(NAME DEPENDS...): the same for a backend, whose entry point is ponder_NAME_backend (see ponder_backend.h).
+function(ponder_add_backend name)
+    ponder_add_backend_objects(${name} ${ARGN})
     set_property(GLOBAL APPEND PROPERTY PONDER_BACKENDS ${name})
 endfunction()
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cache and grouped-query attention over it, one query row and one group of heads at a time.
+// Grouped-query attention over the cache, one query row and one group of heads at a time.
 #include <algorithm>
 #include <cmath>
 
@@ -47,7 +47,7 @@ void softmax(float* scores, int64_t n) {
 // dst [group, v_head_dim] for the query heads [group, k_head_dim] that share key head `kv_head`.
 void attend(const Run& run, const ponder_attention_params& p, int64_t row, int64_t kv_head, const float* q, float* dst,
             ThreadScratch& scratch) {
-    const QuantType& type = *find_quant_type(run.plan.program->kv_type);
+    const QuantType& type = *find_quant_type(run.program.kv_type);
     const int64_t group = p.n_heads / p.n_kv_heads;
     const int64_t n_past = int64_t{run.batch.positions[row]} + 1;
     const int32_t sequence = run.batch.sequences[row];
@@ -92,27 +92,12 @@ void attention(const Run& run, const ponder_op& op) {
     }
     const float* q = run.rows(op.src[0]);
     float* dst = run.rows(op.dst[0]);
-    run.plan.device->pool->parallel_for(int64_t{run.batch.n_rows} * p.n_kv_heads, [&](int64_t item, int thread) {
+    run.pool.parallel_for(int64_t{run.batch.n_rows} * p.n_kv_heads, [&](int64_t item, int thread) {
         if (run.should_stop()) return;
         const int64_t row = item / p.n_kv_heads, kv_head = item % p.n_kv_heads;
         const int64_t first_head = row * p.n_heads + kv_head * group;
         attend(run, p, row, kv_head, q + first_head * p.k_head_dim, dst + first_head * p.v_head_dim,
                run.plan.threads[static_cast<size_t>(thread)]);
-    });
-}
-
-void kv_write(const Run& run, const ponder_op& op) {
-    const ponder_kv_params& p = op.params.kv_write;
-    const QuantType& type = *find_quant_type(run.plan.program->kv_type);
-    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.k_width)),
-                   v_bytes = *row_bytes(type, static_cast<uint64_t>(p.v_width));
-    const float* k = run.rows(op.src[0]);
-    const float* v = p.v_width > 0 ? run.rows(op.src[1]) : nullptr;
-    run.plan.device->pool->parallel_for(run.batch.n_rows, [&](int64_t r, int) {
-        const int32_t sequence = run.batch.sequences[r], position = run.batch.positions[r];
-        type.encode(k + r * p.k_width, run.cache_row(sequence, position, p.k_offset, k_bytes), p.k_width / type.block_len, nullptr);
-        if (v == nullptr) return;
-        type.encode(v + r * p.v_width, run.cache_row(sequence, position, p.v_offset, v_bytes), p.v_width / type.block_len, nullptr);
     });
 }
 

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference backend's own types: a device is a thread pool, a buffer is host memory, a plan is the program itself with scratch memory.
+// The reference backend's plan: the program itself with scratch memory.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "base/thread_pool.hpp"
-#include "ponder/ponder_backend.h"
-
-struct ponder_device_handle {
-    std::unique_ptr<ponder::ThreadPool> pool;
-};
-
-struct ponder_buffer {
-    std::unique_ptr<std::byte[]> owned;  // null if the memory is imported
-    const std::byte* data = nullptr;
-    uint64_t n_bytes = 0;
-};
+#include "host/host_backend.hpp"
 
 namespace ponder::ref {
 
@@ -40,15 +27,9 @@ struct ThreadScratch {
     std::vector<float> scores;  // [heads of a group, context]; grows with the context
 };
 
-}  // namespace ponder::ref
-
-struct ponder_compiled {
-    ponder_device_handle* device = nullptr;
-    const ponder_program* program = nullptr;
-    int32_t max_rows = 0, max_outputs = 0;
-    int64_t n_tokens = 0;  // token numbers below this have a row in every embedding table
-    bool has_streams = false;
-    std::unique_ptr<float[]> scratch;  // [scratch_floats * max_rows]
+struct Plan : ponder_compiled {
     std::vector<float> experts;
-    std::vector<ponder::ref::ThreadScratch> threads;
+    std::vector<ThreadScratch> threads;
 };
+
+}  // namespace ponder::ref

@@ -28,7 +28,7 @@ void multiply(const Run& run, const float* src, int64_t n_rows, const Matrix& we
     const int64_t n_in = weight.n_cols, n_out = weight.n_rows;
     if (n_rows == 0) return;
     const int64_t n_panels = (n_out + kPanelRows - 1) / kPanelRows;
-    run.plan.device->pool->parallel_for(n_panels, [&](int64_t panel, int thread) {
+    run.pool.parallel_for(n_panels, [&](int64_t panel, int thread) {
         if (run.should_stop()) return;
         ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
         const int64_t first = panel * kPanelRows, n = std::min(kPanelRows, n_out - first);

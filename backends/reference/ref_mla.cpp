@@ -71,7 +71,7 @@ class HeadAttention {
           head_(head),
           n_(static_cast<int64_t>(rows.rows.size())),
           is_expanded_(is_expanded_cheaper(p_, n_, rows.n_past)),
-          page_tokens_(run.plan.program->kv_page_tokens),
+          page_tokens_(run.program.kv_page_tokens),
           memory_(scratch.latent.data()),
           key_map_(memory_.take(p_.n_nope, p_.n_latent)),
           value_map_(memory_.take(p_.v_head_dim, p_.n_latent)),
@@ -106,7 +106,7 @@ class HeadAttention {
   private:
     // Online softmax (Milakov, Gimelshein 2018): what was summed before is rescaled whenever a larger score appears.
     void add_page(int64_t first, int64_t n_tokens) {
-        const QuantType& type = *find_quant_type(run_.plan.program->kv_type);
+        const QuantType& type = *find_quant_type(run_.program.kv_type);
         const auto width = static_cast<uint64_t>(p_.kv.k_width);
         type.decode(run_.cache_row(rows_.sequence, first, p_.kv.k_offset, *row_bytes(type, width)), page_.data(),
                     n_tokens * p_.kv.k_width / type.block_len);
@@ -203,7 +203,7 @@ void add_mla_scratch(const ponder_program& program, const ponder_op& op, int32_t
 void mla_attention(const Run& run, const ponder_op& op) {
     const std::vector<SequenceRows> groups = rows_by_sequence(run.batch);
     const int64_t n_heads = op.params.mla_attention.n_heads;
-    run.plan.device->pool->parallel_for(static_cast<int64_t>(groups.size()) * n_heads, [&](int64_t item, int thread) {
+    run.pool.parallel_for(static_cast<int64_t>(groups.size()) * n_heads, [&](int64_t item, int thread) {
         if (run.should_stop()) return;
         HeadAttention(run, op, groups[static_cast<size_t>(item / n_heads)], item % n_heads, run.plan.threads[static_cast<size_t>(thread)])
             .run();

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Thread pools as devices, host memory as buffers.
+#include "host_backend.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "base/limits.hpp"
+#include "quant/quant.hpp"
+
+namespace ponder::host {
+
+namespace {
+
+bool fits(const ponder_buffer* buffer, uint64_t offset, uint64_t n_bytes) {
+    return offset <= buffer->n_bytes && n_bytes <= buffer->n_bytes - offset;
+}
+
+int64_t count_tokens(const ponder_program& program) {
+    int64_t n = std::numeric_limits<int32_t>::max();
+    for (int32_t i = 0; i < program.n_ops; i++) {
+        if (program.ops[i].kind == PONDER_OP_EMBED) n = std::min(n, program.operands[program.ops[i].src[0]].dims[1]);
+    }
+    return n;
+}
+
+}  // namespace
+
+ponder_status report(ponder_error* err, ponder_status status, const char* message) {
+    if (err != nullptr) {
+        err->status = status;
+        std::snprintf(err->message, sizeof err->message, "%s", message);
+    }
+    return status;
+}
+
+ponder_status report(ponder_error* err, const Error& error) { return report(err, error.status, error.message.c_str()); }
+
+int n_workers(int32_t n_threads) { return std::min(n_threads > 0 ? n_threads : available_cores(), limits::kMaxThreads); }
+
+void describe_processor(ponder_device_info* out) {
+    out->name = "host processor";
+    out->memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    out->is_usable = 1;
+    out->n_threads = available_cores();
+}
+
+ponder_status open_pool(ponder_device_handle& device, const ponder_device_options* options, ponder_error* err) {
+    auto pool = ThreadPool::create(n_workers(options != nullptr ? options->n_threads : 0));
+    if (!pool) return report(err, pool.error());
+    device.pool = std::move(*pool);
+    return PONDER_STATUS_OK;
+}
+
+void device_close(ponder_device_handle* device) { delete device; }
+
+int32_t device_threads(const ponder_device_handle* device) { return device->pool->n_threads(); }
+
+ponder_status buffer_alloc(ponder_device_handle*, uint64_t n_bytes, ponder_buffer** out, ponder_error* err) {
+    *out = nullptr;
+    std::unique_ptr<ponder_buffer> buffer(new (std::nothrow) ponder_buffer);
+    if (buffer != nullptr && n_bytes <= std::numeric_limits<size_t>::max() / 2) buffer->owned.reset(new (std::nothrow) std::byte[n_bytes]);
+    if (buffer == nullptr || buffer->owned == nullptr) {
+        char message[96];
+        std::snprintf(message, sizeof message, "no memory for a buffer of %llu bytes", static_cast<unsigned long long>(n_bytes));
+        return report(err, PONDER_STATUS_OUT_OF_MEMORY, message);
+    }
+    buffer->data = buffer->owned.get();
+    buffer->n_bytes = n_bytes;
+    *out = buffer.release();
+    return PONDER_STATUS_OK;
+}
+
+ponder_status buffer_import(ponder_device_handle*, const void* data, uint64_t n_bytes, ponder_buffer** out, ponder_error* err) {
+    *out = new (std::nothrow) ponder_buffer{nullptr, static_cast<const std::byte*>(data), n_bytes};
+    return *out != nullptr ? PONDER_STATUS_OK : report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a buffer");
+}
+
+void buffer_free(ponder_device_handle*, ponder_buffer* buffer) { delete buffer; }
+
+ponder_status buffer_write(ponder_device_handle*, ponder_buffer* buffer, uint64_t offset, const void* src, uint64_t n_bytes,
+                           ponder_error* err) {
+    if (buffer->owned == nullptr || !fits(buffer, offset, n_bytes))
+        return report(err, PONDER_STATUS_INVALID_ARGUMENT, "write past a buffer's end");
+    std::memcpy(buffer->owned.get() + offset, src, n_bytes);
+    return PONDER_STATUS_OK;
+}
+
+ponder_status buffer_read(ponder_device_handle*, const ponder_buffer* buffer, uint64_t offset, void* dst, uint64_t n_bytes,
+                          ponder_error* err) {
+    if (!fits(buffer, offset, n_bytes)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, "read past a buffer's end");
+    std::memcpy(dst, buffer->data + offset, n_bytes);
+    return PONDER_STATUS_OK;
+}
+
+ponder_status buffer_copy(ponder_device_handle* device, ponder_buffer* dst, uint64_t dst_offset, const ponder_buffer* src,
+                          uint64_t src_offset, uint64_t n_bytes, ponder_error* err) {
+    if (!fits(src, src_offset, n_bytes)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, "copy past a buffer's end");
+    return buffer_write(device, dst, dst_offset, src->data + src_offset, n_bytes, err);
+}
+
+const char* find_unreadable(const ponder_program& program, const ponder_op& op) {
+    for (const int32_t id : op.src) {
+        if (id < 0 || program.operands[id].role != PONDER_OPERAND_WEIGHT) continue;
+        const QuantType* type = find_quant_type(program.operands[id].type);
+        if (type == nullptr || type->decode == nullptr) return "unknown weight type";
+        if (program.operands[id].is_streamed != 0 && op.kind != PONDER_OP_MOE_FFN && op.kind != PONDER_OP_MOE_PREFETCH)
+            return "only experts can be streamed";
+    }
+    const QuantType* cache = find_quant_type(program.kv_type);
+    return cache == nullptr || cache->encode == nullptr ? "unknown cache type" : nullptr;
+}
+
+void set_up(ponder_compiled& plan, ponder_device_handle* device, const ponder_program& program, int32_t max_rows, int32_t max_outputs) {
+    plan.device = device;
+    plan.program = &program;
+    plan.max_rows = max_rows;
+    plan.max_outputs = max_outputs;
+    plan.n_tokens = count_tokens(program);
+    plan.has_streams = std::any_of(program.operands, program.operands + program.n_operands,
+                                   [](const ponder_operand& operand) { return operand.is_streamed != 0; });
+    plan.scratch.reset(new float[program.scratch_floats * static_cast<uint64_t>(max_rows)]);
+}
+
+void release(ponder_device_handle*, ponder_compiled* plan) { delete plan; }
+
+const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
+    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs)
+        return "batch larger than the plan";
+    for (int32_t r = 0; r < batch.n_rows; r++) {
+        if (batch.tokens[r] < 0 || batch.tokens[r] >= plan.n_tokens) return "token outside of the vocabulary";
+        if (batch.sequences[r] < 0 || batch.sequences[r] >= batch.n_sequences) return "row of an unknown sequence";
+        const int64_t capacity = int64_t{batch.kv[batch.sequences[r]].n_pages} * plan.program->kv_page_tokens;
+        if (batch.positions[r] < 0 || batch.positions[r] >= capacity) return "position outside of the cache";
+    }
+    if (batch.source == nullptr && plan.has_streams) return "a program with streamed weights needs their source";
+    for (int32_t o = 0; o < batch.n_outputs; o++) {
+        if (batch.output_rows[o] < 0 || batch.output_rows[o] >= batch.n_rows) return "output of an unknown row";
+    }
+    return nullptr;
+}
+
+}  // namespace ponder::host

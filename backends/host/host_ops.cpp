@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row-wise operators: embedding, rotary embedding, cache writes, sums, gathers.
+#include <cmath>
+#include <cstring>
+
+#include "host_run.hpp"
+
+namespace ponder::host {
+
+void embed(const Run& run, const ponder_op& op) {
+    const Matrix table = run.matrix(op.src[0]);
+    float* dst = run.rows(op.dst[0]);
+    run.pool.parallel_for(run.batch.n_rows, [&](int64_t r, int) { table.decode(run.batch.tokens[r], 1, dst + r * table.n_cols); });
+}
+
+// RoPE, arXiv 2104.09864. Angles are computed in double: at position 100,000 a float32 angle would be off by 0.004.
+void rope(const Run& run, const ponder_op& op) {
+    const ponder_rope_params& p = op.params.rope;
+    const float* frequencies = run.vector(op.src[1]);
+    const int64_t width = run.width(op.src[0]);
+    float* x = run.rows(op.src[0]);
+    const bool is_adjacent = p.style == PONDER_ROPE_ADJACENT;
+    const int n_pairs = p.n_rot / 2;
+    run.pool.parallel_for(run.batch.n_rows, [&](int64_t r, int) {
+        for (int i = 0; i < n_pairs; i++) {
+            const double angle = double{frequencies[i]} * run.batch.positions[r];
+            const float cosine = static_cast<float>(std::cos(angle)) * p.magnitude;
+            const float sine = static_cast<float>(std::sin(angle)) * p.magnitude;
+            for (int head = 0; head < p.n_heads; head++) {
+                float* pair = x + r * width + int64_t{head} * p.head_dim + p.n_before;
+                float& a = pair[is_adjacent ? 2 * i : i];
+                float& b = pair[is_adjacent ? 2 * i + 1 : i + n_pairs];
+                const float rotated = a * cosine - b * sine;
+                b = a * sine + b * cosine;
+                a = rotated;
+            }
+        }
+    });
+}
+
+void kv_write(const Run& run, const ponder_op& op) {
+    const ponder_kv_params& p = op.params.kv_write;
+    const QuantType& type = *find_quant_type(run.program.kv_type);
+    const uint64_t k_bytes = *row_bytes(type, static_cast<uint64_t>(p.k_width)),
+                   v_bytes = *row_bytes(type, static_cast<uint64_t>(p.v_width));
+    const float* k = run.rows(op.src[0]);
+    const float* v = p.v_width > 0 ? run.rows(op.src[1]) : nullptr;
+    run.pool.parallel_for(run.batch.n_rows, [&](int64_t r, int) {
+        const int32_t sequence = run.batch.sequences[r], position = run.batch.positions[r];
+        type.encode(k + r * p.k_width, run.cache_row(sequence, position, p.k_offset, k_bytes), p.k_width / type.block_len, nullptr);
+        if (v == nullptr) return;
+        type.encode(v + r * p.v_width, run.cache_row(sequence, position, p.v_offset, v_bytes), p.v_width / type.block_len, nullptr);
+    });
+}
+
+void add(const Run& run, const ponder_op& op) {
+    float* x = run.rows(op.src[0]);
+    const float* delta = run.rows(op.src[1]);
+    const int64_t n = run.n_rows(op.src[0]) * run.width(op.src[0]);
+    for (int64_t i = 0; i < n; i++) x[i] += delta[i];
+}
+
+void gather_rows(const Run& run, const ponder_op& op) {
+    const float* src = run.rows(op.src[0]);
+    float* dst = run.rows(op.dst[0]);
+    const int64_t width = run.width(op.dst[0]);
+    for (int64_t o = 0; o < run.batch.n_outputs; o++) {
+        std::memcpy(dst + o * width, src + run.batch.output_rows[o] * width, static_cast<size_t>(width) * sizeof(float));
+    }
+}
+
+}  // namespace ponder::host
