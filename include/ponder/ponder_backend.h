@@ -207,7 +207,8 @@ typedef struct ponder_run {
 
 typedef struct ponder_device_options {
     uint32_t struct_size;
-    int32_t n_threads; /* 0: all that the process may use */
+    int32_t n_threads;   /* 0: all that the process may use */
+    const char *variant; /* a backend's own word for one of its implementations, such as an instruction set; NULL: the best. Read if struct_size has it */
 } ponder_device_options;
 
 typedef struct ponder_backend {

@@ -34,7 +34,7 @@ Result<void> CompiledPlan::run(const ponder_run& run) const {
 Result<std::unique_ptr<Device>> Device::open(const DeviceSlot& slot, int32_t n_threads) {
     ponder_error error{};
     std::unique_ptr<Device> device(new Device(slot));  // first, so that nothing stands between an open handle and its owner
-    const ponder_device_options options{sizeof(ponder_device_options), n_threads};
+    const ponder_device_options options{sizeof(ponder_device_options), n_threads, slot.variant.empty() ? nullptr : slot.variant.c_str()};
     const ponder_status status = slot.backend->device_open(slot.local_index, &options, &device->handle_, &error);
     if (status != PONDER_STATUS_OK) return with_context({status, error.message}, slot.backend->name);
     return device;
@@ -48,6 +48,7 @@ ponder_device_info Device::describe() const {
     ponder_device_info info = PONDER_DEVICE_INFO_INIT;
     backend().device_describe(slot_.local_index, &info, nullptr);
     info.index = slot_.global_index;
+    if (!slot_.variant.empty()) info.description = slot_.variant.c_str();
     return info;
 }
 

@@ -44,7 +44,7 @@ Result<DeviceSlot> find_device(int32_t global_index) {
     for (const ponder_backend_entry entry : built_in_backends()) {
         const ponder_backend* backend = entry();
         const int32_t n = backend->device_count();
-        if (global_index >= first && global_index < first + n) return DeviceSlot{backend, global_index - first, global_index};
+        if (global_index >= first && global_index < first + n) return DeviceSlot{backend, global_index - first, global_index, {}};
         first += n;
     }
     return make_error(PONDER_STATUS_NOT_FOUND, "device %d does not exist; there are %d", global_index, first);
@@ -54,6 +54,11 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
     std::string backend = request.backend.empty() ? "auto" : request.backend;
     const char* forced = std::getenv("PONDER_FORCE_BACKEND");
     if (backend == "auto" && forced != nullptr && *forced != '\0') backend = forced;
+    std::string variant;
+    if (const size_t slash = backend.find('/'); slash != std::string::npos) {
+        variant = backend.substr(slash + 1);
+        backend.resize(slash);
+    }
 
     bool is_known = backend == "auto";
     for (const ponder_backend_entry entry : built_in_backends()) is_known = is_known || backend == entry()->name;
@@ -63,6 +68,7 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
     }
     if (request.device > 0) {
         auto slot = find_device(request.device - 1);
+        if (slot) slot->variant = variant;
         if (slot && backend != "auto" && backend != slot->backend->name) {
             return make_error(PONDER_STATUS_NOT_FOUND, "device %d belongs to backend %s, not to %s", slot->global_index,
                               slot->backend->name, backend.c_str());
@@ -70,9 +76,10 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
         return slot;
     }
     for (int32_t i = 0; i < device_count(); i++) {
-        const auto slot = find_device(i);
+        auto slot = find_device(i);
         if (slot && (backend == "auto" || backend == slot->backend->name) && is_usable(*slot)) {
             if (is_verbose()) log_message(PONDER_LOG_INFO, "device %d of backend %s is used", i, slot->backend->name);
+            slot->variant = variant;
             return slot;
         }
     }

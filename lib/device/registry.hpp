@@ -18,6 +18,7 @@ struct DeviceSlot {
     const ponder_backend* backend = nullptr;
     int32_t local_index = 0;   // within the backend
     int32_t global_index = 0;  // over all backends
+    std::string variant;       // ponder_device_options.variant; empty: the best
 };
 
 int32_t device_count();
@@ -25,8 +26,8 @@ int32_t device_count();
 Result<DeviceSlot> find_device(int32_t global_index);
 
 struct DeviceRequest {
-    std::string backend = "auto";
-    int32_t device = 0;  // global index plus one; 0: the backend's first
+    std::string backend = "auto";  // or "NAME/VARIANT": "cpu/avx2"
+    int32_t device = 0;            // global index plus one; 0: the backend's first
 };
 
 // The device that a request means. The environment variable PONDER_FORCE_BACKEND replaces "auto". Errors: NOT_FOUND, naming what there is.

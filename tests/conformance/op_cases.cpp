@@ -49,8 +49,7 @@ namespace {
 constexpr double kFloatLimit = 1e-11;
 // exp, sin and cos of other libraries differ by some units in the last place.
 constexpr double kFunctionLimit = 1e-10;
-// Weights are decoded exactly, so stored types add nothing to a float32 product; backends that round activations to int8 or bf16 ask for a
-// row of their own, with this bound of the field.
+// Weights are decoded exactly, so stored types add nothing to a float32 product.
 constexpr double kCacheF16Limit = 1e-6, kCacheQ8Limit = 1e-4;
 
 Rows decode_rows(const QuantType& type, const std::vector<std::byte>& bytes, int64_t n_in, int64_t n_out) {
@@ -338,6 +337,15 @@ std::vector<OpCase> op_cases() {
     cases.push_back(attention_case(4, 2, 32, 64, PONDER_TYPE_F16, kCacheF16Limit));
     cases.push_back(attention_case(4, 2, 16, 48, PONDER_TYPE_Q8_0, kCacheQ8Limit));
     for (OpCase& c : deepseek_op_cases()) cases.push_back(std::move(c));
+    // Activations in int8, 32 a scale: a step is 1/127 of the largest of 32, about 2.3 standard deviations, and the error of rounding a
+    // twelfth of its square, 3e-5 of the power. Some results pass two roundings, and a case with one result only has its one error: ten
+    // times that.
+    constexpr double kRoundedLimit = 3e-4;
+    for (OpCase& c : cases) {
+        for (const char* product : {"matmul ", "moe_ffn ", "mla_attention "}) {
+            if (c.name.starts_with(product)) c.rounded_limit = kRoundedLimit;
+        }
+    }
     return cases;
 }
 

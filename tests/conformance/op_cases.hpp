@@ -55,6 +55,7 @@ struct OpCase {
     int32_t kv_type = PONDER_TYPE_F32;
     // Adds the operator and sets what its result must be; returns the result.
     std::function<ponder::OperandId(CaseMaker& maker, Rows& expected)> build;
+    double rounded_limit = 0.0;  // the limit for backends that round activations, where it is larger
 };
 
 // softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself; k and v [n_rows] hold several heads.

@@ -42,7 +42,7 @@ Index read_index() {
 
 }  // namespace
 
-TEST_CASE("golden: logits within 2e-4 of an independent implementation") {
+TEST_CASE("golden: the reference's logits are within 2e-4 of an independent implementation's") {
     if (!ponder_test::has_data("golden/index.json")) return;
     const Index index = read_index();
     REQUIRE(index.cases.size() >= 22);
@@ -50,10 +50,26 @@ TEST_CASE("golden: logits within 2e-4 of an independent implementation") {
         CAPTURE(c.model);
         const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
         REQUIRE(expected);
-        const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
+        const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2,
+                                     PONDER_TYPE_F32, "reference");
         const float worst = max_difference(logits, expected->data);
         MESSAGE(c.model << ": largest difference " << worst);
         CHECK(worst <= 2e-4f);
+    }
+}
+
+// Activations of 8 bits: an error of 0.5% a product, which these random models of small width do not average out. Stored float types are exact.
+TEST_CASE("golden: the default backend stays near what a file means") {
+    if (!ponder_test::has_data("golden/index.json")) return;
+    const Index index = read_index();
+    for (const Case& c : index.cases) {
+        CAPTURE(c.model);
+        const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
+        REQUIRE(expected);
+        const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
+        const double divergence = ponder_test::mean_divergence(expected->data, logits, logits.size() / index.tokens.size());
+        MESSAGE(c.model << ": mean divergence " << divergence);
+        CHECK(divergence <= 3e-4);
     }
 }
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend's function table.
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "cpu_plan.hpp"
+
+namespace ponder::cpu {
+
+namespace {
+
+int32_t device_count() { return 1; }
+
+ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_error* err) {
+    if (index != 0) return host::report(err, PONDER_STATUS_NOT_FOUND, "the cpu backend has one device");
+    out->backend = "cpu";
+    out->description = find_kernels(nullptr)->name;
+    host::describe_processor(out);
+    return PONDER_STATUS_OK;
+}
+
+ponder_status device_open(int32_t index, const ponder_device_options* options, ponder_device_handle** out, ponder_error* err) try {
+    *out = nullptr;
+    if (index != 0) return host::report(err, PONDER_STATUS_NOT_FOUND, "the cpu backend has one device");
+    auto device = std::make_unique<Device>();
+    device->kernels = find_kernels(options != nullptr ? options->variant : nullptr);
+    if (device->kernels == nullptr) {
+        char message[128];
+        std::snprintf(message, sizeof message, "the cpu backend has no instruction set '%.32s' on this processor", options->variant);
+        return host::report(err, PONDER_STATUS_NOT_FOUND, message);
+    }
+    const ponder_status status = host::open_pool(*device, options, err);
+    if (status == PONDER_STATUS_OK) *out = device.release();
+    return status;
+} catch (const std::bad_alloc&) {
+    return host::report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a device");
+}
+
+int32_t supports(const ponder_device_handle*, const ponder_program* program, const ponder_op* op, char* reason, size_t reason_size) {
+    const char* why = knows_op(op->kind) ? host::find_unreadable(*program, *op) : "unknown operator kind";
+    if (why != nullptr && reason != nullptr && reason_size > 0) std::snprintf(reason, reason_size, "%s", why);
+    return why == nullptr;
+}
+
+uint64_t scratch_bytes(const ponder_program* program, int32_t max_rows, int32_t, int32_t n_threads, int64_t) {
+    const Sizes sizes = measure(*program, max_rows);
+    return program->scratch_floats * static_cast<uint64_t>(max_rows) * sizeof(float) + sizes.plan_bytes() +
+           sizes.thread_bytes() * static_cast<uint64_t>(host::n_workers(n_threads));
+}
+
+ponder_status prepare(ponder_device_handle* device, const ponder_program* program, int32_t max_rows, int32_t max_outputs,
+                      ponder_compiled** out, ponder_error* err) try {
+    *out = nullptr;
+    auto plan = std::make_unique<Plan>();
+    host::set_up(*plan, device, *program, max_rows, max_outputs);
+    plan->kernels = static_cast<Device*>(device)->kernels;
+    plan->steps = make_steps(*program);
+    const Sizes sizes = measure(*program, max_rows);
+    plan->rounded.resize(sizes.rounded);
+    plan->gathered.resize(sizes.gathered);
+    plan->experts.resize(sizes.experts);
+    plan->threads.resize(static_cast<size_t>(device->pool->n_threads()));
+    for (ThreadScratch& scratch : plan->threads) {
+        scratch.decoded.resize(sizes.decoded);
+        scratch.keys.resize(sizes.keys);
+        scratch.values.resize(sizes.values);
+        scratch.scores.resize(sizes.scores);
+        scratch.state.resize(sizes.state);
+        scratch.latent.resize(sizes.latent);
+    }
+    *out = plan.release();
+    return PONDER_STATUS_OK;
+} catch (const std::bad_alloc&) {
+    return host::report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a plan's scratch");
+}
+
+ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_error* err) try {
+    if (const char* fault = host::find_fault(*plan, *batch)) return host::report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
+    ponder_error failure{};
+    const Run run(static_cast<Plan&>(*plan), *batch, &failure);
+    for (const Step& step : run.plan.steps) {
+        if (run.should_stop()) break;
+        step.run(run, step.ops);
+    }
+    if (failure.status != PONDER_STATUS_OK) return host::report(err, static_cast<ponder_status>(failure.status), failure.message);
+    return run.should_stop() ? host::report(err, PONDER_STATUS_CANCELLED, "cancelled") : PONDER_STATUS_OK;
+} catch (const std::bad_alloc&) {
+    return host::report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for an operator's scratch");
+}
+
+constexpr ponder_backend kBackend = {
+    .struct_size = sizeof(ponder_backend),
+    .api_version = PONDER_BACKEND_API_VERSION,
+    .name = "cpu",
+    .device_count = device_count,
+    .device_describe = device_describe,
+    .device_open = device_open,
+    .device_close = host::device_close,
+    .device_threads = host::device_threads,
+    .buffer_alloc = host::buffer_alloc,
+    .buffer_free = host::buffer_free,
+    .buffer_write = host::buffer_write,
+    .buffer_read = host::buffer_read,
+    .buffer_copy = host::buffer_copy,
+    .buffer_import = host::buffer_import,
+    .supports = supports,
+    .scratch_bytes = scratch_bytes,
+    .prepare = prepare,
+    .release = host::release,
+    .run = run_plan,
+    .wait = nullptr,
+};
+
+}  // namespace
+
+}  // namespace ponder::cpu
+
+extern "C" const ponder_backend* ponder_cpu_backend(void) { return &ponder::cpu::kBackend; }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products: source rows are rounded once, and every thread streams pieces of the stored weights past them.
+#include <algorithm>
+
+#include "activation.hpp"
+#include "cpu_plan.hpp"
+
+namespace ponder::cpu {
+
+namespace {
+
+constexpr int64_t kDecodedRows = 4;
+
+// Where a group's matrices end when their rows are counted through.
+struct Pieces {
+    explicit Pieces(int64_t rows) : chunk(rows) {}
+    void add(int64_t n_rows) { n += (n_rows + chunk - 1) / chunk; }
+    int64_t chunk, n = 0;
+};
+
+// Types without a kernel are decoded to float32, some rows at a time.
+void multiply_decoded(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
+                      ThreadScratch& scratch) {
+    const int64_t n_cols = product.weight.n_cols;
+    const DotKernel& kernel = *run.kernels.find_dot(PONDER_TYPE_F32);
+    for (int64_t r = first; r < first + n; r += kDecodedRows) {
+        const int64_t some = std::min(kDecodedRows, first + n - r), row_size = n_cols * static_cast<int64_t>(sizeof(float));
+        product.weight.decode(r, some, scratch.decoded.data());
+        kernel.dot(reinterpret_cast<const std::byte*>(scratch.decoded.data()), row_size, some, n_cols,
+                   reinterpret_cast<const std::byte*>(x), row_size, n_rows, product.dst + (r - product.first_row), product.stride);
+    }
+}
+
+const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
+    return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
+}
+
+bool needs_rounding(const Run& run, const Matrix& weight) {
+    const DotKernel* kernel = find_kernel(run, weight);
+    return kernel != nullptr && !kernel->takes_floats;
+}
+
+}  // namespace
+
+void add_multiply_sizes(int64_t n_cols, Sizes& sizes) {
+    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
+}
+
+int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
+    constexpr int64_t kPiecesPerThread = 6, kGranule = 8, kLargest = 128;
+    const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
+    // Many source rows make a piece long enough to keep cancelling quick.
+    return std::clamp(even / kGranule * kGranule, kGranule, n_rows > kGranule ? 2 * kGranule : kLargest);
+}
+
+void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {
+    const int64_t row_bytes = RoundedLayout(n_cols).n_bytes;
+    run.pool.parallel_for(n_rows, [&](int64_t r, int) { run.kernels.round_row(src + r * n_cols, n_cols, dst + r * row_bytes); });
+}
+
+void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
+                   int64_t n_rows, ThreadScratch& scratch) {
+    const Matrix& weight = product.weight;
+    const DotKernel* kernel = find_kernel(run, weight);
+    if (kernel == nullptr) {
+        multiply_decoded(run, product, first, n, x, n_rows, scratch);
+    } else {
+        const auto row_size = static_cast<int64_t>(weight.n_cols / weight.type->block_len * weight.type->block_bytes);
+        const std::byte* rows = weight.data + first * row_size;
+        const auto* source = kernel->takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
+        const int64_t stride =
+            kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : RoundedLayout(weight.n_cols).n_bytes;
+        kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, product.dst + (first - product.first_row), product.stride);
+    }
+    if (product.bias == nullptr) return;
+    for (int64_t i = 0; i < n_rows; i++) {
+        for (int64_t r = first; r < first + n; r++) product.dst[i * product.stride + (r - product.first_row)] += product.bias[r];
+    }
+}
+
+namespace {
+
+// Products of the same source rows.
+void multiply(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
+    if (n_rows == 0) return;
+    const int64_t n_cols = products.front().weight.n_cols;
+    if (std::any_of(products.begin(), products.end(), [&](const Product& p) { return needs_rounding(run, p.weight); }))
+        round_rows(run, x, n_rows, n_cols, run.plan.rounded.data());
+    int64_t n_matrix_rows = 0;
+    for (const Product& p : products) n_matrix_rows += p.weight.n_rows;
+    Pieces pieces(choose_chunk(run, n_matrix_rows, n_rows));
+    for (const Product& p : products) pieces.add(p.weight.n_rows);
+    run.pool.parallel_for(pieces.n, [&](int64_t piece, int thread) {
+        if (run.should_stop()) return;
+        const Product* p = products.data();
+        for (int64_t n; (n = (p->weight.n_rows + pieces.chunk - 1) / pieces.chunk) <= piece; p++) piece -= n;
+        const int64_t first = piece * pieces.chunk;
+        multiply_rows(run, *p, first, std::min(pieces.chunk, p->weight.n_rows - first), x, run.plan.rounded.data(), n_rows,
+                      run.plan.threads[static_cast<size_t>(thread)]);
+    });
+}
+
+Product product_of(const Run& run, const ponder_op& op) {
+    const Matrix weight = run.matrix(op.src[1]);
+    return {weight, run.vector(op.src[2]), op.kind == PONDER_OP_LOGITS ? run.batch.logits : run.rows(op.dst[0]), weight.n_rows};
+}
+
+}  // namespace
+
+void matmul(const Run& run, std::span<const ponder_op> ops) {
+    Product products[8];
+    for (size_t i = 0; i < ops.size(); i++) products[i] = product_of(run, ops[i]);
+    multiply(run, std::span(products, ops.size()), run.rows(ops[0].src[0]), run.n_rows(ops[0].src[0]));
+}
+
+void logits(const Run& run, std::span<const ponder_op> ops) {
+    const Product product = product_of(run, ops[0]);
+    multiply(run, std::span(&product, 1), run.rows(ops[0].src[0]), run.batch.n_outputs);
+}
+
+void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
+    const Product gate = product_of(run, ops[0]), up = product_of(run, ops[1]);
+    const float* x = run.rows(ops[0].src[0]);
+    float* dst = run.rows(ops[2].dst[0]);
+    const int64_t n_rows = run.n_rows(ops[0].src[0]), width = gate.weight.n_rows;
+    if (needs_rounding(run, gate.weight) || needs_rounding(run, up.weight))
+        round_rows(run, x, n_rows, gate.weight.n_cols, run.plan.rounded.data());
+    const int64_t chunk = choose_chunk(run, width, n_rows);
+    run.pool.parallel_for((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
+        if (run.should_stop()) return;
+        const int64_t first = piece * chunk, n = std::min(chunk, width - first);
+        ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
+        multiply_rows(run, gate, first, n, x, run.plan.rounded.data(), n_rows, scratch);
+        multiply_rows(run, up, first, n, x, run.plan.rounded.data(), n_rows, scratch);
+        for (int64_t r = 0; r < n_rows; r++) {
+            const int64_t at = r * width + first;
+            run.kernels.swiglu(gate.dst + at, up.dst + at, dst + at, n);
+        }
+    });
+}
+
+}  // namespace ponder::cpu

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mixture of experts: all experts of a window are one list of work over all threads.
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "activation.hpp"
+#include "cpu_plan.hpp"
+
+namespace ponder::cpu {
+
+namespace {
+
+constexpr int64_t kWindow = 256;  // places of the route that are worked on together
+
+// Rows of a window that one expert works on: places [first, first + n).
+struct ExpertRows {
+    int64_t first, n;
+    std::unique_ptr<HeldMatrix> gate, up, down;
+};
+
+// Where a window's rows lie.
+struct WindowMemory {
+    WindowMemory(int64_t n_embd, int64_t n_ff)
+        : rows(kWindow * n_embd),
+          gates(kWindow * n_ff),
+          rounded(kWindow * RoundedLayout(n_embd).n_bytes),
+          hidden(kWindow * RoundedLayout(n_ff).n_bytes) {}
+    int64_t rows, gates;      // floats
+    int64_t rounded, hidden;  // bytes
+};
+
+class Experts {
+  public:
+    Experts(const Run& run, const ponder_op& op)
+        : run_(run), op_(op), n_embd_(run.width(op.src[0])), n_ff_(run.width(op.src[5])), is_fused_(op.src[4] < 0) {
+        const WindowMemory size(n_embd_, n_ff_);
+        rows_ = run.plan.experts.data();
+        gates_ = rows_ + size.rows;
+        ups_ = gates_ + size.gates;
+        rounded_ = run.plan.gathered.data();
+        hidden_ = rounded_ + size.rounded;
+    }
+
+    void run() {
+        const std::vector<Assignment> all = host::sort_assignments(run_, op_.src[1], run_.rows(op_.src[2]));
+        for (size_t i = 0; i < all.size(); i++) {
+            if (i > 0 && all[i].expert == all[i - 1].expert) continue;
+            for (const int s : {3, 4, 5}) host::prefetch(run_, op_.src[s], all[i].expert, false);
+        }
+        std::fill_n(run_.rows(op_.dst[0]), run_.n_rows(op_.dst[0]) * n_embd_, 0.0f);
+        round_rows(run_, run_.rows(op_.src[0]), run_.n_rows(op_.src[0]), n_embd_, run_.plan.rounded.data());
+        const bool is_streamed = run_.operand(op_.src[3]).is_streamed != 0;
+        for (size_t begin = 0; begin < all.size() && !run_.should_stop();) {
+            size_t end = begin;
+            // Streamed experts are held one at a time: more might not fit where they are kept.
+            while (end < all.size() && end - begin < kWindow && (!is_streamed || all[end].expert == all[begin].expert)) end++;
+            run_window(std::span(all).subspan(begin, end - begin));
+            begin = end;
+        }
+    }
+
+  private:
+    void run_window(std::span<const Assignment> places) {
+        std::vector<ExpertRows> experts;
+        for (size_t i = 0; i < places.size(); i++) {
+            if (i > 0 && places[i].expert == places[i - 1].expert) {
+                experts.back().n++;
+                continue;
+            }
+            const auto hold = [&](int s) { return std::make_unique<HeldMatrix>(run_, op_.src[s], places[i].expert); };
+            experts.push_back({static_cast<int64_t>(i), 1, hold(3), hold(4), hold(5)});
+        }
+        if (run_.should_stop()) return;
+        const int64_t n = static_cast<int64_t>(places.size()), row_size = RoundedLayout(n_embd_).n_bytes;
+        run_.pool.parallel_for(n, [&](int64_t i, int) {
+            const int64_t row = places[static_cast<size_t>(i)].row;
+            std::copy_n(run_.rows(op_.src[0]) + row * n_embd_, n_embd_, rows_ + i * n_embd_);
+            std::copy_n(run_.plan.rounded.data() + row * row_size, row_size, rounded_ + i * row_size);
+        });
+        in_pieces(experts, n_ff_,
+                  [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
+        round_rows(run_, gates_, n, n_ff_, hidden_);
+        in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
+            const Product down = {.weight = e.down->get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
+            multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
+                          scratch);
+        });
+        if (!run_.should_stop()) add_results(places);
+    }
+
+    // Calls work(expert, first row of its matrix, rows, scratch) for all pieces of n_matrix_rows rows of all experts.
+    template <class Work>
+    void in_pieces(const std::vector<ExpertRows>& experts, int64_t n_matrix_rows, const Work& work) {
+        const int64_t n_experts = static_cast<int64_t>(experts.size());
+        const int64_t chunk = choose_chunk(run_, n_matrix_rows * n_experts, 1), n_pieces = (n_matrix_rows + chunk - 1) / chunk;
+        run_.pool.parallel_for(n_experts * n_pieces, [&](int64_t i, int thread) {
+            if (run_.should_stop()) return;
+            const int64_t first = i % n_pieces * chunk;
+            work(experts[static_cast<size_t>(i / n_pieces)], first, std::min(chunk, n_matrix_rows - first),
+                 run_.plan.threads[static_cast<size_t>(thread)]);
+        });
+    }
+
+    void gate_and_up(const ExpertRows& e, int64_t first, int64_t n, ThreadScratch& scratch) {
+        const float* x = rows_ + e.first * n_embd_;
+        const std::byte* rounded = rounded_ + e.first * RoundedLayout(n_embd_).n_bytes;
+        float *gates = gates_ + e.first * n_ff_, *ups = ups_ + e.first * n_ff_;
+        multiply_rows(run_, {.weight = e.gate->get(), .dst = gates, .stride = n_ff_}, first, n, x, rounded, e.n, scratch);
+        const int64_t up_first = is_fused_ ? n_ff_ : 0;
+        const Matrix& up = is_fused_ ? e.gate->get() : e.up->get();
+        multiply_rows(run_, {.weight = up, .dst = ups, .stride = n_ff_, .first_row = up_first}, up_first + first, n, x, rounded, e.n,
+                      scratch);
+        for (int64_t i = 0; i < e.n; i++) {
+            float* gate = gates + i * n_ff_ + first;
+            run_.kernels.swiglu(gate, ups + i * n_ff_ + first, gate, n);
+        }
+    }
+
+    // A row's results are added in the order of its experts' numbers, a piece of its columns at a time.
+    void add_results(std::span<const Assignment> places) {
+        constexpr int64_t kColumns = 1024;
+        run_.pool.parallel_for((n_embd_ + kColumns - 1) / kColumns, [&](int64_t piece, int) {
+            const int64_t first = piece * kColumns, n = std::min(kColumns, n_embd_ - first);
+            for (size_t i = 0; i < places.size(); i++) {
+                run_.kernels.add_weighted(&places[i].weight, rows_ + static_cast<int64_t>(i) * n_embd_ + first, n_embd_, 1,
+                                          run_.rows(op_.dst[0]) + places[i].row * n_embd_ + first, n);
+            }
+        });
+    }
+
+    const Run& run_;
+    const ponder_op& op_;
+    const int64_t n_embd_, n_ff_;
+    const bool is_fused_;
+    float* rows_;                   // [places, n_embd]: sources, then results
+    float *gates_, *ups_;           // [places, n_ff]
+    std::byte *rounded_, *hidden_;  // rounded rows_ and gates_
+};
+
+}  // namespace
+
+void add_moe_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes) {
+    const int64_t n_embd = program.operands[op.src[0]].dims[0], n_ff = program.operands[op.src[5]].dims[0];
+    add_multiply_sizes(std::max(n_embd, n_ff), sizes);
+    sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_embd).n_bytes));
+    const WindowMemory size(n_embd, n_ff);
+    sizes.experts = std::max(sizes.experts, static_cast<size_t>(size.rows + 2 * size.gates));
+    sizes.gathered = std::max(sizes.gathered, static_cast<size_t>(size.rounded + size.hidden));
+}
+
+void moe_ffn(const Run& run, std::span<const ponder_op> ops) { Experts(run, ops[0]).run(); }
+
+}  // namespace ponder::cpu

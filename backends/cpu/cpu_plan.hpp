@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend's device, plan and run, and the operators that it computes in its own way.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "host/host_run.hpp"
+#include "kernels.hpp"
+
+namespace ponder::cpu {
+
+using host::Assignment;
+using host::HeldMatrix;
+using host::Matrix;
+
+struct Device : ponder_device_handle {
+    const Kernels* kernels = nullptr;
+};
+
+// Working memory that a program asks for, beside the operands, in elements.
+struct Sizes {
+    // A thread's floats.
+    size_t decoded = 0;                                  // rows of types without a kernel of their own
+    size_t keys = 0, values = 0, scores = 0, state = 0;  // a page of the cache, and what is summed over pages
+    size_t latent = 0;                                   // cpu_mla.cpp's rows
+    // The plan's.
+    size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
+    size_t experts = 0;                // floats: rows of chosen experts
+
+    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float); }
+    size_t plan_bytes() const { return rounded + gathered + experts * sizeof(float); }
+};
+
+struct ThreadScratch {
+    std::vector<float> decoded, keys, values, scores, state, latent;
+};
+
+struct Plan;
+
+// One run of a plan, as operators see it.
+struct Run : host::Run {
+    Run(Plan& own, const ponder_run& run, ponder_error* error);
+    Plan& plan;
+    const Kernels& kernels;
+};
+
+// Operators that run together, between two barriers.
+struct Step {
+    void (*run)(const Run& run, std::span<const ponder_op> ops) = nullptr;
+    std::span<const ponder_op> ops;
+};
+
+struct Plan : ponder_compiled {
+    const Kernels* kernels = nullptr;
+    std::vector<Step> steps;
+    std::vector<std::byte> rounded, gathered;
+    std::vector<float> experts;
+    std::vector<ThreadScratch> threads;
+};
+
+// The program's operators as steps, in order. An operator of a kind that this backend does not know is left out.
+std::vector<Step> make_steps(const ponder_program& program);
+bool knows_op(int32_t kind);
+Sizes measure(const ponder_program& program, int32_t max_rows);
+
+// ---- Products
+
+// One product of a group that shares its source rows.
+struct Product {
+    Matrix weight;
+    const float* bias = nullptr;  // [weight.n_rows] or null
+    float* dst = nullptr;         // [n_rows, stride]
+    int64_t stride = 0;
+    int64_t first_row = 0;  // the weight's row that dst begins with
+};
+
+// Rows [n_rows, n_cols] of float32 to rounded ones, RoundedLayout(n_cols).n_bytes apart.
+void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
+
+// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same rounded. Called by any thread.
+void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
+                   int64_t n_rows, ThreadScratch& scratch);
+void add_multiply_sizes(int64_t n_cols, Sizes& sizes);
+
+// Rows of a matrix for one work item, so that every thread gets several and streams a contiguous piece.
+int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows);
+
+void matmul(const Run& run, std::span<const ponder_op> ops);        // products of one source
+void gated_matmul(const Run& run, std::span<const ponder_op> ops);  // gate, up and their swiglu
+void logits(const Run& run, std::span<const ponder_op> ops);
+void swiglu(const Run& run, std::span<const ponder_op> ops);
+void rms_norm(const Run& run, std::span<const ponder_op> ops);
+void attention(const Run& run, std::span<const ponder_op> ops);
+void mla_attention(const Run& run, std::span<const ponder_op> ops);
+void moe_ffn(const Run& run, std::span<const ponder_op> ops);
+
+void add_attention_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes);
+void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes);
+void add_moe_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes);
+
+// ---- Attention over the cache
+
+// What attention reads: keys of one kind of head at a place of a cached row, values beside them or, if v_offset says so, among them.
+struct CachedHeads {
+    uint64_t k_offset, v_offset;  // of the layer in a page
+    int64_t k_width, v_width;     // elements of a cached row
+    int64_t k_first, v_first;     // the head's elements in it
+    int64_t k_dim, v_dim;
+    bool has_values;  // false: the values are the first v_dim elements of the keys
+};
+
+// Softmax(scale * q . K) . V for n_heads queries of each of n_rows rows, which follow one another in one sequence. q: [row][head] at
+// q_stride floats a row and k_dim a head; dst likewise with v_dim. Each result depends on its own query and cache alone, bit for bit.
+struct AttentionItem {
+    CachedHeads cache;
+    int64_t first_row, n_rows, n_heads;
+    const float* q;
+    int64_t q_stride;
+    float* dst;
+    int64_t dst_stride;
+    float scale;
+};
+void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch);
+void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, Sizes& sizes);
+// Most rows of an item.
+inline constexpr int64_t kAttendRows = 8;
+
+// Rows of the batch that follow one another in one sequence, at most kAttendRows.
+struct RowRun {
+    int32_t first, n;
+};
+std::vector<RowRun> list_row_runs(const ponder_run& batch);
+
+}  // namespace ponder::cpu

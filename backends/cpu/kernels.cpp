@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses an instruction set.
+#include "kernels.hpp"
+
+#include <cstring>
+#include <initializer_list>
+
+namespace ponder::cpu {
+
+const Kernels* find_kernels(const char* name) {
+    // Best first.
+    for (const auto& make : {avx512_kernels, avx2_kernels, neon_kernels, generic_kernels}) {
+        const Kernels* kernels = make();
+        if (kernels != nullptr && (name == nullptr || *name == '\0' || std::strcmp(name, kernels->name) == 0)) return kernels;
+    }
+    return nullptr;
+}
+
+}  // namespace ponder::cpu

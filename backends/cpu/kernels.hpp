@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops of the CPU backend, one table of them for each instruction set; all tables are made from the same templates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ponder::cpu {
+
+// dst[i * dst_stride + r] = row r of a stored matrix times activation row i, for n_rows rows and n_x activation rows. Each result depends
+// on its own row and activation alone, bit for bit. x: rounded rows (RoundedLayout), or float32 rows for kernels of float types; x_stride
+// in bytes.
+using RowsDot = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride,
+                         int64_t n_x, float* dst, int64_t dst_stride);
+
+struct DotKernel {
+    int32_t type;       // stored type, its GGUF number
+    bool takes_floats;  // x is float32, not rounded
+    RowsDot dot;
+};
+
+struct Kernels {
+    const char* name;  // as `--backend cpu/NAME` says
+    const DotKernel* dots;
+    int32_t n_dots;
+    // A float32 row [n] to a rounded row.
+    void (*round_row)(const float* src, int64_t n, std::byte* dst);
+    // dst = silu(gate) * up
+    void (*swiglu)(const float* gate, const float* up, float* dst, int64_t n);
+    // x += delta unless delta is null; returns the sum of x * x.
+    double (*add_and_square)(float* x, const float* delta, int64_t n);
+    // dst = x * weight * scale
+    void (*scale_by)(const float* x, const float* weight, float scale, float* dst, int64_t n);
+    // dst = sum over tokens t of weights[t] * rows[t * stride ...], n columns; added to dst.
+    void (*add_weighted)(const float* weights, const float* rows, int64_t stride, int64_t n_tokens, float* dst, int64_t n);
+    // scores[t] = scale * (q . rows[t * stride ...]), n columns
+    void (*score)(const float* q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores);
+    // x[i] = exp(x[i] - top); returns their sum.
+    float (*exponentials)(float* x, int64_t n, float top);
+    float (*largest)(const float* x, int64_t n);
+    void (*widen_half)(const uint16_t* src, float* dst, int64_t n);
+    void (*multiply_by)(float* x, float factor, int64_t n);
+
+    const DotKernel* find_dot(int32_t stored_type) const {
+        for (int32_t i = 0; i < n_dots; i++) {
+            if (dots[i].type == stored_type) return &dots[i];
+        }
+        return nullptr;
+    }
+};
+
+// Null: this build or this processor has no such instruction set.
+const Kernels* generic_kernels();
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+const Kernels* neon_kernels();
+
+// The best of this processor, or the one of that name; null if there is none or it cannot run here.
+const Kernels* find_kernels(const char* name);
+
+}  // namespace ponder::cpu

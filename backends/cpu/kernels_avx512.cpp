@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX-512 with VNNI: Ice Lake and later, Zen 4 and later. CMake compiles this file for them.
+#include "kernels.hpp"
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+
+#include <immintrin.h>
+
+#include "kernels_prologue.hpp"
+
+namespace ponder::cpu {
+
+namespace {
+
+struct Vector {
+    using Bytes = __m512i;
+    using Ints = __m512i;  // lane i: elements 4i to 4i + 3
+    using Floats = __m512;
+    using Floats8 = __m256;
+
+    static Bytes load(const void* p) { return _mm512_loadu_si512(p); }
+    static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    static Bytes pair(const void* p, const void* q) { return _mm512_inserti64x4(_mm512_castsi256_si512(load32(p)), load32(q), 1); }
+    static Bytes twice(const void* p) { return _mm512_broadcast_i64x4(load32(p)); }
+    static Bytes quarters(const void* p, const void* q) {
+        return _mm512_mask_broadcast_i64x2(_mm512_broadcast_i64x2(load16(p)), 0xf0, load16(q));
+    }
+    // Bits cross from byte to byte; callers mask them away.
+    template <int a, int b, int c, int d>
+    static Bytes shift_right(Bytes x) {
+        if constexpr (a == b && b == c && c == d) return a == 0 ? x : _mm512_srli_epi64(x, a);
+        return _mm512_srlv_epi64(x, _mm512_set_epi64(d, d, c, c, b, b, a, a));
+    }
+    template <int n>
+    static Bytes shift_left(Bytes x) {
+        return _mm512_slli_epi64(x, n);
+    }
+    static Bytes mask(Bytes x, int m) { return _mm512_and_si512(x, _mm512_set1_epi8(static_cast<char>(m))); }
+    static Bytes join(Bytes x, Bytes y) { return _mm512_or_si512(x, y); }
+    static Bytes bits(uint64_t set, int value) { return _mm512_maskz_set1_epi8(set, static_cast<char>(value)); }
+    static Bytes look_up(const int8_t* table, Bytes x) { return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load16(table)), x); }
+    static Ints dot_unsigned(Bytes u, const int8_t* a) { return _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, load(a)); }
+    template <int shift>
+    static Ints dot_offset(Bytes u, const int8_t* a, const int32_t* neg_sums) {
+        return _mm512_dpbusd_epi32(_mm512_slli_epi32(load(neg_sums), shift), u, load(a));
+    }
+    static Ints dot_signed(Bytes w, const int8_t* a, const int32_t* neg_sums) {
+        return dot_offset<7>(_mm512_xor_si512(w, _mm512_set1_epi8(-128)), a, neg_sums);
+    }
+    static void store_negated(int32_t* p, Ints x) { _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), x)); }
+
+    static Floats zero() { return _mm512_setzero_ps(); }
+    static Floats set(float x) { return _mm512_set1_ps(x); }
+    static Floats load_floats(const float* p) { return _mm512_loadu_ps(p); }
+    static void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
+    static Floats widen_half(const void* p) { return _mm512_cvtph_ps(load32(p)); }
+    static Floats widen_bf16(const void* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(p)), 16)); }
+    static Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
+    static Floats add(Floats x, Floats y) { return _mm512_add_ps(x, y); }
+    static Floats subtract(Floats x, Floats y) { return _mm512_sub_ps(x, y); }
+    static Floats multiply(Floats x, Floats y) { return _mm512_mul_ps(x, y); }
+    static Floats divide(Floats x, Floats y) { return _mm512_div_ps(x, y); }
+    static Floats fma(Floats x, Floats y, Floats z) { return _mm512_fmadd_ps(x, y, z); }
+    static Floats larger(Floats x, Floats y) { return _mm512_max_ps(x, y); }
+    static Floats smaller(Floats x, Floats y) { return _mm512_min_ps(x, y); }
+    static Floats magnitude(Floats x) { return _mm512_abs_ps(x); }
+    static Floats round_to_even(Floats x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    // 2^n for whole n in [-126, 127]
+    static Floats power_of_two(Floats n) {
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+    }
+    // Whole numbers in [-127, 127] to bytes.
+    static void store_codes(int8_t* dst, Floats x) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+    }
+    static float sum(Floats x) { return sum8(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))); }
+    static float maximum(Floats x) { return _mm512_reduce_max_ps(x); }
+
+    static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
+    static Floats8 zero8() { return _mm256_setzero_ps(); }
+    static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
+    static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
+    static Floats8 scale8(Floats8 x, float y) { return _mm256_mul_ps(x, _mm256_set1_ps(y)); }
+    static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) { return _mm256_fmadd_ps(x, y, z); }
+    static float sum8(Floats8 x) {
+        __m128 half = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+        half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+        return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+    }
+    static Floats widen_u8x16(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load16(p))); }
+    static Floats widen_i8x16(const int8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load16(p))); }
+    // Elements 2k and 2k + 1 of x, eight lanes each.
+    template <int k>
+    static Floats spread2(Floats8 x) {
+        constexpr int a = 2 * k, b = a + 1;
+        return _mm512_permutexvar_ps(_mm512_set_epi32(b, b, b, b, b, b, b, b, a, a, a, a, a, a, a, a), _mm512_castps256_ps512(x));
+    }
+    static Floats spread2(const float* p) {
+        const __m128 two = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
+        return _mm512_permutexvar_ps(_mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0), _mm512_castps128_ps512(two));
+    }
+    // Elements 4k to 4k + 3 of x, four lanes each.
+    template <int k>
+    static Floats spread4(Floats x) {
+        constexpr int a = 4 * k, b = a + 1, c = a + 2, d = a + 3;
+        return _mm512_permutexvar_ps(_mm512_set_epi32(d, d, d, d, c, c, c, c, b, b, b, b, a, a, a, a), x);
+    }
+    // The halves at p and q, eight lanes each.
+    static Floats spread_halves(const void* p, const void* q) {
+        return _mm512_cvtph_ps(_mm256_mask_set1_epi16(_mm256_set1_epi16(copy<int16_t>(p)), 0xff00, copy<int16_t>(q)));
+    }
+};
+
+#include "kernels_templates.hpp"
+
+}  // namespace
+
+const Kernels* avx512_kernels() {
+    static constexpr Kernels kKernels = make_kernels("avx512");
+    const bool can_run = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+    return can_run ? &kKernels : nullptr;
+}
+
+}  // namespace ponder::cpu
+
+#else
+
+const ponder::cpu::Kernels* ponder::cpu::avx512_kernels() { return nullptr; }
+
+#endif

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// How each stored block format gives up its codes and scales, over the Vector of the including file. The layouts are drawn in lib/quant.
+//
+// A Block covers kStepBytes of a row: kSteps steps of 64 codes. Its members:
+//   codes<k>()             the 64 codes of step k
+//   dot(codes, x, neg)     their products with activation codes, less the format's offset
+//   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
+//   take_minimums(x, b, m) adds what the format subtracts
+struct RoundedRow {
+    RoundedRow() = default;
+    RoundedRow(const std::byte* row, const RoundedLayout& at)
+        : codes(reinterpret_cast<const int8_t*>(row)),
+          neg_sums(reinterpret_cast<const int32_t*>(row + at.neg_sums)),
+          scales32(reinterpret_cast<const float*>(row + at.scales32)),
+          scales16(reinterpret_cast<const float*>(row + at.scales16)),
+          sums32(reinterpret_cast<const float*>(row + at.sums32)),
+          sums16(reinterpret_cast<const float*>(row + at.sums16)) {}
+    // The same row from element n on, a multiple of 64.
+    RoundedRow from(int64_t n) const {
+        RoundedRow x = *this;
+        x.codes += n, x.neg_sums += n / 4, x.scales32 += n / 32, x.scales16 += n / 16, x.sums32 += n / 32, x.sums16 += n / 16;
+        return x;
+    }
+    const int8_t* codes;
+    const int32_t* neg_sums;
+    const float *scales32, *scales16, *sums32, *sums16;
+};
+
+struct NoMinimums {
+    struct Minimums {};
+    static Minimums no_minimums() { return {}; }
+    static void take_minimums(const RoundedRow&, int64_t, Minimums&) {}
+    static float total(Minimums) { return 0.0f; }
+};
+
+// Eight groups of 32 in 256 elements, with a scale and a minimum each, packed as in Q4_K and Q5_K.
+struct EightGroups {
+    using Scales = Vector::Floats8;
+    using Minimums = Vector::Floats8;
+    static constexpr int kSteps = 4, kStepLength = 256;
+    explicit EightGroups(const uint8_t* p) {
+        const uint32_t a = copy<uint32_t>(p + 4), b = copy<uint32_t>(p + 8), c = copy<uint32_t>(p + 12);
+        constexpr uint32_t kLow = 0x3f3f3f3f, kNibbles = 0x0f0f0f0f, kPairs = 0x03030303;
+        const uint64_t scale_codes = (a & kLow) | uint64_t{(c & kNibbles) | (a >> 6 & kPairs) << 4} << 32;
+        const uint64_t min_codes = (b & kLow) | uint64_t{(c >> 4 & kNibbles) | (b >> 6 & kPairs) << 4} << 32;
+        scales = Vector::scale8(Vector::widen_u8x8(scale_codes), half_at(p));
+        mins = Vector::scale8(Vector::widen_u8x8(min_codes), half_at(p + 2));
+    }
+    Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
+    template <int k>
+    static Vector::Floats spread(Scales s) {
+        return Vector::spread2<k>(s);
+    }
+    static Minimums no_minimums() { return Vector::zero8(); }
+    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
+        m = Vector::fma8(mins, Vector::load_floats8(x.sums32 + 8 * b), m);
+    }
+    static float total(Minimums m) { return Vector::sum8(m); }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+    Vector::Floats8 scales, mins;
+};
+
+struct BlockQ4K : EightGroups {
+    static constexpr int kType = 12, kStepBytes = 144;
+    explicit BlockQ4K(const uint8_t* p) : EightGroups(p), low(p + 16) {}
+    template <int k>
+    Vector::Bytes codes() const {
+        return Vector::mask(Vector::shift_right<0, 0, 4, 4>(Vector::twice(low + 32 * k)), 15);
+    }
+    const uint8_t* low;
+};
+
+struct BlockQ5K : EightGroups {
+    static constexpr int kType = 13, kStepBytes = 176;
+    explicit BlockQ5K(const uint8_t* p) : EightGroups(p), low(p + 48), high(Vector::twice(p + 16)) {}
+    template <int k>
+    Vector::Bytes codes() const {
+        const Vector::Bytes fifth = Vector::shift_left<4>(Vector::mask(Vector::shift_right<2 * k, 2 * k, 2 * k + 1, 2 * k + 1>(high), 1));
+        return Vector::join(Vector::mask(Vector::shift_right<0, 0, 4, 4>(Vector::twice(low + 32 * k)), 15), fifth);
+    }
+    const uint8_t* low;
+    Vector::Bytes high;
+};
+
+// Sixteen groups of 16 in 256 elements.
+struct SixteenGroups {
+    using Scales = Vector::Floats;
+    static constexpr int kSteps = 4, kStepLength = 256;
+    Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply(scales, Vector::load_floats(x.scales16 + 16 * b)); }
+    template <int k>
+    static Vector::Floats spread(Scales s) {
+        return Vector::spread4<k>(s);
+    }
+    Vector::Floats scales;
+};
+
+struct BlockQ6K : SixteenGroups, NoMinimums {
+    static constexpr int kType = 14, kStepBytes = 210;
+    explicit BlockQ6K(const uint8_t* block) : p(block) {
+        scales = Vector::multiply(Vector::widen_i8x16(reinterpret_cast<const int8_t*>(p + 192)), Vector::set(half_at(p + 208)));
+    }
+    template <int k>
+    Vector::Bytes codes() const {
+        constexpr int n = 4 * (k % 2);
+        const Vector::Bytes low = Vector::mask(Vector::shift_right<n, n, n, n>(Vector::load(p + 64 * (k / 2))), 15);
+        const Vector::Bytes high = Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 128 + 32 * (k / 2))), 3);
+        return Vector::join(low, Vector::shift_left<4>(high));
+    }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<5>(u, x, neg); }
+    const uint8_t* p;
+};
+
+struct BlockQ3K : SixteenGroups, NoMinimums {
+    static constexpr int kType = 11, kStepBytes = 110;
+    explicit BlockQ3K(const uint8_t* block) : p(block), high(Vector::twice(p)) {
+        int8_t codes[16];
+        for (int i = 0; i < 16; i++) {
+            const int low = p[96 + i % 8] >> (i < 8 ? 0 : 4) & 15, top = p[104 + i % 4] >> (2 * (i / 4)) & 3;
+            codes[i] = static_cast<int8_t>((low | top << 4) - 32);
+        }
+        scales = Vector::multiply(Vector::widen_i8x16(codes), Vector::set(half_at(p + 108)));
+    }
+    template <int k>
+    Vector::Bytes codes() const {
+        constexpr int n = 4 * (k % 2);
+        const Vector::Bytes low = Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 32 + 32 * (k / 2))), 3);
+        const Vector::Bytes third = Vector::mask(Vector::shift_right<2 * k, 2 * k, 2 * k + 1, 2 * k + 1>(high), 1);
+        return Vector::join(low, Vector::shift_left<2>(third));
+    }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<2>(u, x, neg); }
+    const uint8_t* p;
+    Vector::Bytes high;
+};
+
+struct BlockQ2K : SixteenGroups {
+    using Minimums = Vector::Floats;
+    static constexpr int kType = 10, kStepBytes = 84;
+    explicit BlockQ2K(const uint8_t* block) : p(block) {
+        uint8_t low[16], high[16];
+        for (int i = 0; i < 16; i++) {
+            low[i] = p[i] & 15;
+            high[i] = static_cast<uint8_t>(p[i] >> 4);
+        }
+        scales = Vector::multiply(Vector::widen_u8x16(low), Vector::set(half_at(p + 80)));
+        mins = Vector::multiply(Vector::widen_u8x16(high), Vector::set(half_at(p + 82)));
+    }
+    template <int k>
+    Vector::Bytes codes() const {
+        constexpr int n = 4 * (k % 2);
+        return Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 16 + 32 * (k / 2))), 3);
+    }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+    static Minimums no_minimums() { return Vector::zero(); }
+    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
+        m = Vector::fma(mins, Vector::load_floats(x.sums16 + 16 * b), m);
+    }
+    static float total(Minimums m) { return Vector::sum(m); }
+    const uint8_t* p;
+    Vector::Floats mins;
+};
+
+struct BlockIq4Xs : NoMinimums {
+    using Scales = Vector::Floats8;
+    static constexpr int kType = 23, kStepBytes = 136, kSteps = 4, kStepLength = 256;
+    explicit BlockIq4Xs(const uint8_t* block) : p(block) {
+        const uint32_t high = copy<uint16_t>(p + 2), low = copy<uint32_t>(p + 4);
+        float s[8];
+        for (int g = 0; g < 8; g++) s[g] = static_cast<float>(static_cast<int>((low >> (4 * g) & 15) | (high >> (2 * g) & 3) << 4) - 32);
+        scales = Vector::scale8(Vector::load_floats8(s), half_at(p));
+    }
+    Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
+    template <int k>
+    static Vector::Floats spread(Scales s) {
+        return Vector::spread2<k>(s);
+    }
+    template <int k>
+    Vector::Bytes codes() const {
+        const uint8_t* at = p + 8 + 32 * k;
+        return Vector::look_up(kIq4Levels, Vector::mask(Vector::shift_right<0, 4, 0, 4>(Vector::quarters(at, at + 16)), 15));
+    }
+    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+    const uint8_t* p;
+    Vector::Floats8 scales;
+};
+
+// Two blocks of 32 elements of `bytes` bytes, whose half-precision scale comes first.
+template <int bytes>
+struct TwoBlocks {
+    using Scales = Vector::Floats;
+    static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes;
+    explicit TwoBlocks(const uint8_t* first) : p(first), q(first + bytes) {}
+    Scales scales_for(const RoundedRow& x, int64_t b) const {
+        return Vector::multiply(Vector::spread_halves(p, q), Vector::spread2(x.scales32 + 2 * b));
+    }
+    template <int>
+    static Vector::Floats spread(Scales s) {
+        return s;
+    }
+    // Nibbles from `offset` on.
+    Vector::Bytes nibbles(int offset) const {
+        return Vector::mask(Vector::shift_right<0, 4, 0, 4>(Vector::quarters(p + offset, q + offset)), 15);
+    }
+    // 16 where the bit of the 32 at `offset` is set.
+    Vector::Bytes fifths(int offset) const {
+        return Vector::bits(copy<uint32_t>(p + offset) | uint64_t{copy<uint32_t>(q + offset)} << 32, 16);
+    }
+    const uint8_t *p, *q;
+};
+
+// The same with a minimum, added, as a second half.
+template <int bytes>
+struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
+    using TwoBlocks<bytes>::TwoBlocks;
+    struct Minimums {
+        float sum;
+    };
+    static Minimums no_minimums() { return {0.0f}; }
+    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
+        m.sum -= half_at(this->p + 2) * x.sums32[2 * b] + half_at(this->q + 2) * x.sums32[2 * b + 1];
+    }
+    static float total(Minimums m) { return m.sum; }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+};
+
+struct BlockQ80 : TwoBlocks<34>, NoMinimums {
+    using TwoBlocks::TwoBlocks;
+    static constexpr int kType = 8;
+    template <int>
+    Vector::Bytes codes() const {
+        return Vector::pair(p + 2, q + 2);
+    }
+    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+};
+
+struct BlockQ40 : TwoBlocks<18>, NoMinimums {
+    using TwoBlocks::TwoBlocks;
+    static constexpr int kType = 2;
+    template <int>
+    Vector::Bytes codes() const {
+        return nibbles(2);
+    }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<3>(u, x, neg); }
+};
+
+struct BlockQ41 : TwoBlocksWithMinimum<20> {
+    using TwoBlocksWithMinimum::TwoBlocksWithMinimum;
+    static constexpr int kType = 3;
+    template <int>
+    Vector::Bytes codes() const {
+        return nibbles(4);
+    }
+};
+
+struct BlockQ50 : TwoBlocks<22>, NoMinimums {
+    using TwoBlocks::TwoBlocks;
+    static constexpr int kType = 6;
+    template <int>
+    Vector::Bytes codes() const {
+        return Vector::join(nibbles(6), fifths(2));
+    }
+    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<4>(u, x, neg); }
+};
+
+struct BlockQ51 : TwoBlocksWithMinimum<24> {
+    using TwoBlocksWithMinimum::TwoBlocksWithMinimum;
+    static constexpr int kType = 7;
+    template <int>
+    Vector::Bytes codes() const {
+        return Vector::join(nibbles(8), fifths(4));
+    }
+};
+
+struct BlockIq4Nl : TwoBlocks<18>, NoMinimums {
+    using TwoBlocks::TwoBlocks;
+    static constexpr int kType = 20;
+    template <int>
+    Vector::Bytes codes() const {
+        return Vector::look_up(kIq4Levels, nibbles(2));
+    }
+    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+};
+
+struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
+    using TwoBlocks::TwoBlocks;
+    static constexpr int kType = 39;
+    // The levels are doubled, so the scale is half of 2^(e - 127): subnormal below e = 2.
+    static float half_scale(uint8_t e) { return from_bits<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
+    Scales scales_for(const RoundedRow& x, int64_t b) const {
+        const float two[] = {half_scale(*p) * x.scales32[2 * b], half_scale(*q) * x.scales32[2 * b + 1]};
+        return Vector::spread2(two);
+    }
+    template <int>
+    Vector::Bytes codes() const {
+        return Vector::look_up(kE2m1Doubled, nibbles(1));
+    }
+    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+};

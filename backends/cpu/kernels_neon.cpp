@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Armv8.2 with dot products: Cortex-A76, Neoverse N1, Apple A13 and later. CMake compiles this file for them.
+#include "kernels.hpp"
+
+#if defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+
+#include <arm_neon.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+#include "kernels_prologue.hpp"
+
+namespace ponder::cpu {
+
+namespace {
+
+bool has_dot_products() {
+#ifdef __linux__
+    return (getauxval(AT_HWCAP) & (1UL << 20)) != 0;  // HWCAP_ASIMDDP
+#else
+    return true;
+#endif
+}
+
+struct Vector {
+    struct Bytes {
+        uint8x16_t v[4];
+    };
+    struct Ints {
+        int32x4_t v[4];  // lane i of all: elements 4i to 4i + 3
+    };
+    struct Floats {
+        float32x4_t v[4];
+    };
+    struct Floats8 {
+        float32x4_t v[2];
+    };
+
+    static uint8x16_t load16(const void* p) { return vld1q_u8(static_cast<const uint8_t*>(p)); }
+    static Bytes pair(const void* p, const void* q) {
+        return {{load16(p), load16(static_cast<const char*>(p) + 16), load16(q), load16(static_cast<const char*>(q) + 16)}};
+    }
+    static Bytes load(const void* p) { return pair(p, static_cast<const char*>(p) + 32); }
+    static Bytes twice(const void* p) { return pair(p, p); }
+    static Bytes quarters(const void* p, const void* q) { return {{load16(p), load16(p), load16(q), load16(q)}}; }
+    template <int n>
+    static uint8x16_t shift_right_one(uint8x16_t x) {
+        if constexpr (n == 0)
+            return x;
+        else
+            return vshrq_n_u8(x, n);
+    }
+    template <int a, int b, int c, int d>
+    static Bytes shift_right(Bytes x) {
+        return {{shift_right_one<a>(x.v[0]), shift_right_one<b>(x.v[1]), shift_right_one<c>(x.v[2]), shift_right_one<d>(x.v[3])}};
+    }
+    template <int n>
+    static Bytes shift_left(Bytes x) {
+        for (auto& v : x.v) v = vshlq_n_u8(v, n);
+        return x;
+    }
+    static Bytes mask(Bytes x, int m) {
+        for (auto& v : x.v) v = vandq_u8(v, vdupq_n_u8(static_cast<uint8_t>(m)));
+        return x;
+    }
+    static Bytes join(Bytes x, Bytes y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vorrq_u8(x.v[i], y.v[i]);
+        return x;
+    }
+    static Bytes bits(uint64_t set, int value) {
+        const uint8x16_t own = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+        Bytes x;
+        for (int i = 0; i < 4; i++) {
+            const uint8x16_t bytes =
+                vcombine_u8(vdup_n_u8(static_cast<uint8_t>(set >> (16 * i))), vdup_n_u8(static_cast<uint8_t>(set >> (16 * i + 8))));
+            x.v[i] = vandq_u8(vtstq_u8(bytes, own), vdupq_n_u8(static_cast<uint8_t>(value)));
+        }
+        return x;
+    }
+    static Bytes look_up(const int8_t* table, Bytes x) {
+        const uint8x16_t values = vreinterpretq_u8_s8(vld1q_s8(table));
+        for (auto& v : x.v) v = vqtbl1q_u8(values, v);
+        return x;
+    }
+    static Ints dot_signed(Bytes w, const int8_t* a, const int32_t*) {
+        Ints sum;
+        for (int i = 0; i < 4; i++) sum.v[i] = vdotq_s32(vdupq_n_s32(0), vreinterpretq_s8_u8(w.v[i]), vld1q_s8(a + 16 * i));
+        return sum;
+    }
+    // Codes below 128 are the same with a sign.
+    static Ints dot_unsigned(Bytes u, const int8_t* a) { return dot_signed(u, a, nullptr); }
+    template <int shift>
+    static Ints dot_offset(Bytes u, const int8_t* a, const int32_t*) {
+        for (auto& v : u.v) v = vsubq_u8(v, vdupq_n_u8(1 << shift));
+        return dot_signed(u, a, nullptr);
+    }
+    static void store_negated(int32_t* p, Ints x) {
+        for (int i = 0; i < 4; i++) vst1q_s32(p + 4 * i, vnegq_s32(x.v[i]));
+    }
+
+    static Floats set(float x) { return {{vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x)}}; }
+    static Floats zero() { return set(0.0f); }
+    static Floats load_floats(const float* p) { return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}}; }
+    static void store(float* p, Floats x) {
+        for (int i = 0; i < 4; i++) vst1q_f32(p + 4 * i, x.v[i]);
+    }
+    static Floats widen_half(const void* p) {
+        Floats x;
+        for (int i = 0; i < 2; i++) {
+            const float16x8_t half = vreinterpretq_f16_u8(load16(static_cast<const char*>(p) + 16 * i));
+            x.v[2 * i] = vcvt_f32_f16(vget_low_f16(half));
+            x.v[2 * i + 1] = vcvt_high_f32_f16(half);
+        }
+        return x;
+    }
+    static Floats widen_bf16(const void* p) {
+        Floats x;
+        for (int i = 0; i < 2; i++) {
+            const uint16x8_t half = vreinterpretq_u16_u8(load16(static_cast<const char*>(p) + 16 * i));
+            x.v[2 * i] = vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(half), 16));
+            x.v[2 * i + 1] = vreinterpretq_f32_u32(vshll_high_n_u16(half, 16));
+        }
+        return x;
+    }
+    static Floats to_floats(Ints x) {
+        Floats f;
+        for (int i = 0; i < 4; i++) f.v[i] = vcvtq_f32_s32(x.v[i]);
+        return f;
+    }
+    static Floats add(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vaddq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats subtract(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vsubq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats multiply(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vmulq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats divide(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vdivq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats larger(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vmaxq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats smaller(Floats x, Floats y) {
+        for (int i = 0; i < 4; i++) x.v[i] = vminq_f32(x.v[i], y.v[i]);
+        return x;
+    }
+    static Floats fma(Floats x, Floats y, Floats z) {
+        for (int i = 0; i < 4; i++) z.v[i] = vfmaq_f32(z.v[i], x.v[i], y.v[i]);
+        return z;
+    }
+    static Floats magnitude(Floats x) {
+        for (auto& v : x.v) v = vabsq_f32(v);
+        return x;
+    }
+    static Floats round_to_even(Floats x) {
+        for (auto& v : x.v) v = vrndnq_f32(v);
+        return x;
+    }
+    // 2^n for whole n in [-126, 127]
+    static Floats power_of_two(Floats n) {
+        for (auto& v : n.v) v = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(v), vdupq_n_s32(127)), 23));
+        return n;
+    }
+    // Whole numbers in [-127, 127] to bytes.
+    static void store_codes(int8_t* dst, Floats x) {
+        const int16x8_t low = vcombine_s16(vmovn_s32(vcvtq_s32_f32(x.v[0])), vmovn_s32(vcvtq_s32_f32(x.v[1])));
+        const int16x8_t high = vcombine_s16(vmovn_s32(vcvtq_s32_f32(x.v[2])), vmovn_s32(vcvtq_s32_f32(x.v[3])));
+        vst1q_s8(dst, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+    }
+    static float sum(Floats x) { return vaddvq_f32(vaddq_f32(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]))); }
+    static float maximum(Floats x) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.v[0], x.v[1]), vmaxq_f32(x.v[2], x.v[3]))); }
+
+    static Floats8 load_floats8(const float* p) { return {{vld1q_f32(p), vld1q_f32(p + 4)}}; }
+    static Floats8 zero8() { return {{vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}}; }
+    static Floats8 widen_u8x8(uint64_t x) {
+        const uint16x8_t words = vmovl_u8(vcreate_u8(x));
+        return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(words))), vcvtq_f32_u32(vmovl_high_u16(words))}};
+    }
+    static Floats8 multiply8(Floats8 x, Floats8 y) { return {{vmulq_f32(x.v[0], y.v[0]), vmulq_f32(x.v[1], y.v[1])}}; }
+    static Floats8 scale8(Floats8 x, float y) { return {{vmulq_n_f32(x.v[0], y), vmulq_n_f32(x.v[1], y)}}; }
+    static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) {
+        return {{vfmaq_f32(z.v[0], x.v[0], y.v[0]), vfmaq_f32(z.v[1], x.v[1], y.v[1])}};
+    }
+    static float sum8(Floats8 x) { return vaddvq_f32(vaddq_f32(x.v[0], x.v[1])); }
+    static Floats widen_u8x16(const uint8_t* p) {
+        const uint8x16_t x = load16(p);
+        const uint16x8_t low = vmovl_u8(vget_low_u8(x)), high = vmovl_high_u8(x);
+        return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))), vcvtq_f32_u32(vmovl_high_u16(low)),
+                 vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))), vcvtq_f32_u32(vmovl_high_u16(high))}};
+    }
+    static Floats widen_i8x16(const int8_t* p) {
+        const int8x16_t x = vld1q_s8(p);
+        const int16x8_t low = vmovl_s8(vget_low_s8(x)), high = vmovl_high_s8(x);
+        return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+                 vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+    }
+    // Elements 2k and 2k + 1 of x, eight lanes each.
+    template <int k>
+    static Floats spread2(Floats8 x) {
+        const float32x4_t a = vdupq_laneq_f32(x.v[k / 2], 2 * (k % 2)), b = vdupq_laneq_f32(x.v[k / 2], 2 * (k % 2) + 1);
+        return {{a, a, b, b}};
+    }
+    static Floats spread2(const float* p) {
+        const float32x4_t a = vld1q_dup_f32(p), b = vld1q_dup_f32(p + 1);
+        return {{a, a, b, b}};
+    }
+    // Elements 4k to 4k + 3 of x, four lanes each.
+    template <int k>
+    static Floats spread4(Floats x) {
+        const float32x4_t v = x.v[k];
+        return {{vdupq_laneq_f32(v, 0), vdupq_laneq_f32(v, 1), vdupq_laneq_f32(v, 2), vdupq_laneq_f32(v, 3)}};
+    }
+    // The halves at p and q, eight lanes each.
+    static Floats spread_halves(const void* p, const void* q) {
+        const float32x4_t a = vdupq_n_f32(half_at(p)), b = vdupq_n_f32(half_at(q));
+        return {{a, a, b, b}};
+    }
+};
+
+#include "kernels_templates.hpp"
+
+}  // namespace
+
+const Kernels* neon_kernels() {
+    static constexpr Kernels kKernels = make_kernels("neon");
+    return has_dot_products() ? &kKernels : nullptr;
+}
+
+}  // namespace ponder::cpu
+
+#else
+
+const ponder::cpu::Kernels* ponder::cpu::neon_kernels() { return nullptr; }
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one algorithm of every instruction set, over the Vector that the including file has defined in its own anonymous namespace.
+//
+// Weights are read as stored, 64 codes a step. A step multiplies codes and activation codes in int8, exactly; the sums of four neighbours
+// then take their scales in float32. What a format subtracts (an offset, a minimum) meets the activations' own sums.
+alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+#include "kernels_blocks.hpp"
+
+// Calls body.operator()<k>() for k of [0, n).
+template <int n, int k = 0, class Body>
+inline __attribute__((always_inline)) void unrolled(const Body& body) {
+    if constexpr (k < n) {
+        body.template operator()<k>();
+        unrolled<n, k + 1>(body);
+    }
+}
+
+// n_blocks blocks of one weight row times N rounded rows.
+template <class Block, int N>
+inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
+    Vector::Floats sums[N];
+    typename Block::Minimums minimums[N];
+    for (int i = 0; i < N; i++) {
+        sums[i] = Vector::zero();
+        minimums[i] = Block::no_minimums();
+    }
+    for (int64_t b = 0; b < n_blocks; b++, p += Block::kStepBytes) {
+        const Block block(p);
+        typename Block::Scales scales[N];
+        for (int i = 0; i < N; i++) scales[i] = block.scales_for(x[i], b);
+        unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
+            const Vector::Bytes codes = block.template codes<k>();
+            const int64_t at = (b * Block::kSteps + k) * kRoundedStep;
+            for (int i = 0; i < N; i++) {
+                const Vector::Ints products = Block::dot(codes, x[i].codes + at, x[i].neg_sums + at / 4);
+                sums[i] = Vector::fma(Block::template spread<k>(scales[i]), Vector::to_floats(products), sums[i]);
+            }
+        });
+        for (int i = 0; i < N; i++) block.take_minimums(x[i], b, minimums[i]);
+    }
+    for (int i = 0; i < N; i++) result[i] = Vector::sum(sums[i]) - Block::total(minimums[i]);
+}
+
+template <class Block, int N>
+void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride, float* dst,
+               int64_t dst_stride) {
+    const RoundedLayout layout(n_cols);
+    const int64_t n_whole = n_cols / Block::kStepLength;
+    RoundedRow views[N];
+    for (int i = 0; i < N; i++) views[i] = RoundedRow(x + i * x_stride, layout);
+    for (int64_t r = 0; r < n_rows; r++) {
+        const auto* p = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
+        float result[N];
+        dot_blocks<Block, N>(p, n_whole, views, result);
+        if constexpr (Block::kStepLength == 64) {
+            // The last block of an odd number is read from a copy beside one whose scale is zero.
+            if (n_cols % 64 != 0) {
+                uint8_t last[Block::kStepBytes] = {};
+                copy_bytes(last, p + n_whole * Block::kStepBytes, Block::kStepBytes / 2);
+                RoundedRow rest[N];
+                float more[N];
+                for (int i = 0; i < N; i++) rest[i] = views[i].from(64 * n_whole);
+                dot_blocks<Block, N>(last, 1, rest, more);
+                for (int i = 0; i < N; i++) result[i] += more[i];
+            }
+        }
+        for (int i = 0; i < N; i++) dst[i * dst_stride + r] = result[i];
+    }
+}
+
+// Weight rows that stay in the first-level cache while all activation rows pass.
+constexpr int64_t kRowsAtOnce = 8;
+
+template <class Block>
+void dot_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x,
+              float* dst, int64_t dst_stride) {
+    for (int64_t r = 0; r < n_rows; r += kRowsAtOnce) {
+        const int64_t n = n_rows - r < kRowsAtOnce ? n_rows - r : kRowsAtOnce;
+        const std::byte* weights = rows + r * row_bytes;
+        int64_t i = 0;
+        for (; i + 4 <= n_x; i += 4)
+            dot_group<Block, 4>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
+        if (i + 2 <= n_x) {
+            dot_group<Block, 2>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
+            i += 2;
+        }
+        if (i < n_x) dot_group<Block, 1>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
+    }
+}
+
+// ---- Float types: Load::at(p, i) widens elements i to i + 15 of a row, Load::one(p, i) a single one.
+
+struct LoadF32 {
+    static constexpr int kType = 0;
+    static Vector::Floats at(const std::byte* p, int64_t i) { return Vector::load_floats(reinterpret_cast<const float*>(p + 4 * i)); }
+    static float one(const std::byte* p, int64_t i) { return copy<float>(p + 4 * i); }
+};
+
+struct LoadF16 {
+    static constexpr int kType = 1;
+    static Vector::Floats at(const std::byte* p, int64_t i) { return Vector::widen_half(p + 2 * i); }
+    static float one(const std::byte* p, int64_t i) { return half_at(p + 2 * i); }
+};
+
+struct LoadBf16 {
+    static constexpr int kType = 30;
+    static Vector::Floats at(const std::byte* p, int64_t i) { return Vector::widen_bf16(p + 2 * i); }
+    static float one(const std::byte* p, int64_t i) { return from_bits<float>(uint32_t{copy<uint16_t>(p + 2 * i)} << 16); }
+};
+
+// A float row times N activation rows, in four sums of 16 lanes and a rest.
+template <class Load, int N>
+inline __attribute__((always_inline)) void dot_floats(const std::byte* p, const float* x, int64_t x_stride, int64_t n, float (&result)[N]) {
+    constexpr int kSums = N == 1 ? 4 : 2;
+    Vector::Floats sums[N][kSums];
+    for (int i = 0; i < N; i++) {
+        for (int s = 0; s < kSums; s++) sums[i][s] = Vector::zero();
+    }
+    int64_t j = 0;
+    for (; j + 16 * kSums <= n; j += 16 * kSums) {
+        for (int s = 0; s < kSums; s++) {
+            const Vector::Floats w = Load::at(p, j + 16 * s);
+            for (int i = 0; i < N; i++) sums[i][s] = Vector::fma(w, Vector::load_floats(x + i * x_stride + j + 16 * s), sums[i][s]);
+        }
+    }
+    for (; j + 16 <= n; j += 16) {
+        const Vector::Floats w = Load::at(p, j);
+        for (int i = 0; i < N; i++) sums[i][0] = Vector::fma(w, Vector::load_floats(x + i * x_stride + j), sums[i][0]);
+    }
+    for (int i = 0; i < N; i++) {
+        for (int s = 1; s < kSums; s++) sums[i][0] = Vector::add(sums[i][0], sums[i][s]);
+        result[i] = Vector::sum(sums[i][0]);
+        for (int64_t rest = j; rest < n; rest++) result[i] += Load::one(p, rest) * x[i * x_stride + rest];
+    }
+}
+
+template <class Load>
+void dot_float_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride,
+                    int64_t n_x, float* dst, int64_t dst_stride) {
+    const auto* values = reinterpret_cast<const float*>(x);
+    const int64_t stride = x_stride / static_cast<int64_t>(sizeof(float));
+    for (int64_t r = 0; r < n_rows; r++) {
+        const std::byte* p = rows + r * row_bytes;
+        // One at a time, so that the order of a sum never depends on the number of rows.
+        for (int64_t i = 0; i < n_x; i++) {
+            float result[1];
+            dot_floats<Load, 1>(p, values + i * stride, stride, n_cols, result);
+            dst[i * dst_stride + r] = result[0];
+        }
+    }
+}
+
+#include "kernels_rows.hpp"
+
+template <class... Blocks>
+struct DotTable {
+    static constexpr DotKernel kRows[] = {{Blocks::kType, false, dot_rows<Blocks>}...,
+                                          {LoadF32::kType, true, dot_float_rows<LoadF32>},
+                                          {LoadF16::kType, true, dot_float_rows<LoadF16>},
+                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>}};
+};
+
+constexpr Kernels make_kernels(const char* name) {
+    using Table = DotTable<BlockQ40, BlockQ41, BlockQ50, BlockQ51, BlockQ80, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K, BlockIq4Nl,
+                           BlockIq4Xs, BlockMxfp4>;
+    return {.name = name,
+            .dots = Table::kRows,
+            .n_dots = sizeof Table::kRows / sizeof Table::kRows[0],
+            .round_row = round_row,
+            .swiglu = swiglu,
+            .add_and_square = add_and_square,
+            .scale_by = scale_by,
+            .add_weighted = add_weighted,
+            .score = score,
+            .exponentials = exponentials,
+            .largest = largest,
+            .widen_half = widen_half,
+            .multiply_by = multiply_by};
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every instruction set that runs here against plain C++. Needs nothing but the kernels, so that it can be built for other processors.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "cpu/activation.hpp"
+#include "cpu/kernels.hpp"
+
+namespace {
+
+using namespace ponder::cpu;
+
+struct Format {
+    int32_t type;
+    int64_t block_len, block_bytes;
+    std::vector<int> halves;  // offsets of half-precision numbers, which must be finite
+};
+
+const std::vector<Format> kFormats = {
+    {0, 1, 4, {}},           {1, 1, 2, {0}},        {30, 1, 2, {}},         {2, 32, 18, {0}},
+    {3, 32, 20, {0, 2}},     {6, 32, 22, {0}},      {7, 32, 24, {0, 2}},    {8, 32, 34, {0}},
+    {10, 256, 84, {80, 82}}, {11, 256, 110, {108}}, {12, 256, 144, {0, 2}}, {13, 256, 176, {0, 2}},
+    {14, 256, 210, {208}},   {20, 32, 18, {0}},     {23, 256, 136, {0}},    {39, 32, 17, {}},
+};
+
+int n_failed = 0;
+
+void check(bool is_right, const char* kernels, int type, const char* what, double got, double expected) {
+    if (is_right) return;
+    n_failed++;
+    std::printf("%s, type %d, %s: %.9g instead of %.9g\n", kernels, type, what, got, expected);
+}
+
+// Relative to `size`, what the terms of the sum come to: float32 sums in another order.
+bool is_near(double got, double expected, double size) { return std::fabs(got - expected) <= 2e-5 * size + 1e-12; }
+
+std::vector<std::byte> make_rows(const Format& format, int64_t n_blocks, std::mt19937& random) {
+    std::vector<std::byte> rows(static_cast<size_t>(n_blocks * format.block_bytes));
+    for (auto& b : rows) b = static_cast<std::byte>(random());
+    for (int64_t b = 0; b < n_blocks; b++) {
+        std::byte* block = rows.data() + b * format.block_bytes;
+        for (const int at : format.halves) {
+            const auto half = static_cast<uint16_t>(0x2000u + random() % 0x1000u + (random() % 2 << 15));
+            std::memcpy(block + at, &half, sizeof half);
+        }
+        if (format.type == 0 || format.type == 30) {
+            const float value = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
+            uint32_t bits;
+            std::memcpy(&bits, &value, sizeof bits);
+            const auto high = static_cast<uint16_t>(bits >> 16);
+            format.type == 0 ? std::memcpy(block, &bits, 4) : std::memcpy(block, &high, 2);
+        }
+        if (format.type == 39) block[0] = static_cast<std::byte>(120 + random() % 10);
+    }
+    return rows;
+}
+
+void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& format, std::mt19937& random) {
+    const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
+    check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
+    if (own == nullptr || base == nullptr) return;
+    for (const int64_t n_blocks : {1, 2, 3, 7}) {
+        const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = 11;
+        const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
+        const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
+        for (const int64_t n_x : {1, 2, 3, 4, 9}) {
+            std::vector<float> x(static_cast<size_t>(n_x * n_cols));
+            std::normal_distribution<float> normal;
+            for (float& v : x) v = normal(random);
+            const int64_t stride = own->takes_floats ? n_cols * 4 : RoundedLayout(n_cols).n_bytes;
+            std::vector<std::byte> rounded(static_cast<size_t>(n_x * stride)), plainly(rounded.size());
+            for (int64_t i = 0; i < n_x && !own->takes_floats; i++) {
+                kernels.round_row(x.data() + i * n_cols, n_cols, rounded.data() + i * stride);
+                plain.round_row(x.data() + i * n_cols, n_cols, plainly.data() + i * stride);
+            }
+            check(std::memcmp(rounded.data(), plainly.data(), static_cast<size_t>(n_cols)) == 0, kernels.name, format.type, "codes", 1, 0);
+            const auto* source = own->takes_floats ? reinterpret_cast<const std::byte*>(x.data()) : rounded.data();
+            std::vector<float> got(static_cast<size_t>(n_x * n_rows), NAN), expected(got), alone(static_cast<size_t>(n_rows));
+            own->dot(rows.data(), row_bytes, n_rows, n_cols, source, stride, n_x, got.data(), n_rows);
+            base->dot(rows.data(), row_bytes, n_rows, n_cols, source, stride, n_x, expected.data(), n_rows);
+            double size = 0.0;
+            for (const float v : expected) size = std::fmax(size, std::fabs(v));
+            for (size_t i = 0; i < got.size(); i++)
+                check(is_near(got[i], expected[i], size), kernels.name, format.type, "a product", got[i], expected[i]);
+            // The same bits for a row alone.
+            own->dot(rows.data(), row_bytes, n_rows, n_cols, source + (n_x - 1) * stride, stride, 1, alone.data(), n_rows);
+            for (int64_t r = 0; r < n_rows; r++) {
+                const float together = got[static_cast<size_t>((n_x - 1) * n_rows + r)];
+                check(together == alone[static_cast<size_t>(r)], kernels.name, format.type, "a product alone",
+                      alone[static_cast<size_t>(r)], together);
+            }
+        }
+    }
+}
+
+void compare_rows(const Kernels& kernels, std::mt19937& random) {
+    std::normal_distribution<float> normal(0.0f, 4.0f);
+    for (const int64_t n : {1, 5, 16, 33, 200}) {
+        const auto size = static_cast<size_t>(n);
+        std::vector<float> x(size), y(size), out(size), delta(size);
+        for (float& v : x) v = normal(random);
+        for (float& v : y) v = normal(random);
+        for (float& v : delta) v = normal(random);
+        kernels.swiglu(x.data(), y.data(), out.data(), n);
+        for (size_t i = 0; i < size; i++) {
+            const double exact = x[i] / (1.0 + std::exp(-double{x[i]})) * y[i];
+            check(is_near(out[i], exact, std::fabs(exact)), kernels.name, -1, "swiglu", out[i], exact);
+        }
+        std::vector<float> sum = x;
+        double squares = 0.0;
+        for (size_t i = 0; i < size; i++) squares += double{x[i] + delta[i]} * (x[i] + delta[i]);
+        const double got = kernels.add_and_square(sum.data(), delta.data(), n);
+        check(is_near(got, squares, squares), kernels.name, -1, "a sum of squares", got, squares);
+        check(sum[size - 1] == x[size - 1] + delta[size - 1], kernels.name, -1, "a sum", sum[size - 1], x[size - 1] + delta[size - 1]);
+        kernels.scale_by(x.data(), y.data(), 0.5f, out.data(), n);
+        check(out[size - 1] == x[size - 1] * 0.5f * y[size - 1], kernels.name, -1, "a scaled row", out[size - 1],
+              x[size - 1] * 0.5f * y[size - 1]);
+        float top = x[0];
+        for (const float v : x) top = std::fmax(top, v);
+        check(kernels.largest(x.data(), n) == top, kernels.name, -1, "the largest", kernels.largest(x.data(), n), top);
+        std::vector<float> e = x;
+        double total = 0.0;
+        for (const float v : x) total += std::exp(double{v} - top);
+        const double exponentials = kernels.exponentials(e.data(), n, top);
+        check(is_near(exponentials, total, total), kernels.name, -1, "a sum of exponentials", exponentials, total);
+        check(is_near(e[0], std::exp(double{x[0]} - top), std::exp(double{x[0]} - top)), kernels.name, -1, "an exponential", e[0],
+              std::exp(double{x[0]} - top));
+        float score[2];
+        const std::vector<float> rows = [&] {
+            std::vector<float> two = x;
+            two.insert(two.end(), y.begin(), y.end());
+            return two;
+        }();
+        kernels.score(delta.data(), rows.data(), n, 2, n, 0.25f, score);
+        double dot = 0.0, terms = 0.0;
+        for (size_t i = 0; i < size; i++) dot += 0.25 * delta[i] * y[i], terms += std::fabs(0.25 * delta[i] * y[i]);
+        check(is_near(score[1], dot, terms), kernels.name, -1, "a score", score[1], dot);
+        const float weights[] = {0.5f, -2.0f};
+        std::vector<float> mixed = delta;
+        kernels.add_weighted(weights, rows.data(), n, 2, mixed.data(), n);
+        const double last = delta[size - 1] + 0.5 * x[size - 1] - 2.0 * y[size - 1];
+        check(is_near(mixed[size - 1], last, 40.0), kernels.name, -1, "a weighted sum", mixed[size - 1], last);
+        std::vector<uint16_t> halves(size, 0x3555);
+        kernels.widen_half(halves.data(), out.data(), n);
+        check(out[size - 1] == 0x1.554p-2f, kernels.name, -1, "a half", out[size - 1], 0x1.554p-2);
+        // What is not finite stays so.
+        std::vector<std::byte> rounded(static_cast<size_t>(RoundedLayout(n).n_bytes));
+        x[size / 2] = n % 2 != 0 ? INFINITY : NAN;
+        kernels.round_row(x.data(), n, rounded.data());
+        float scale;
+        std::memcpy(&scale, rounded.data() + RoundedLayout(n).scales32 + n / 2 / 32 * 4, 4);
+        check(std::isnan(scale), kernels.name, -1, "the scale of a row that is not finite", scale, NAN);
+    }
+}
+
+}  // namespace
+
+int main() {
+    const Kernels& plain = *generic_kernels();
+    for (const char* name : {"generic", "avx2", "avx512", "neon"}) {
+        const Kernels* kernels = find_kernels(name);
+        std::printf("%s: %s\n", name, kernels != nullptr ? "compared" : "skipped, not on this processor");
+        if (kernels == nullptr) continue;
+        std::mt19937 random(7);
+        for (const Format& format : kFormats) compare_dots(*kernels, plain, format, random);
+        compare_rows(*kernels, random);
+    }
+    std::printf("%d failures\n", n_failed);
+    return n_failed == 0 ? 0 : 1;
+}
