@@ -13,6 +13,7 @@ inline constexpr int64_t kRoundedStep = 64;  // kernels take this many elements 
 // zeros.
 //   codes     i8  [n_padded]        value = scale * code, code in [-127, 127]
 //   neg_sums  i32 [n_padded / 4]    minus the sum of four neighbouring codes
+//   neg_sums32, neg_sums16   the same of 32 and of 16 codes
 //   scales32  f32 [n_padded / 32]
 //   scales16  f32 [n_padded / 16]   each scale twice
 //   sums32    f32 [n_padded / 32]   scale times the sum of 32 codes
@@ -21,14 +22,16 @@ struct RoundedLayout {
     explicit constexpr RoundedLayout(int64_t n)
         : n_padded((n + 255) / 256 * 256),
           neg_sums(n_padded),
-          scales32(neg_sums + n_padded),
+          neg_sums32(neg_sums + n_padded),
+          neg_sums16(neg_sums32 + round_up(n_padded / 8)),
+          scales32(neg_sums16 + round_up(n_padded / 4)),
           scales16(scales32 + round_up(n_padded / 8)),
           sums32(scales16 + round_up(n_padded / 4)),
           sums16(sums32 + round_up(n_padded / 8)),
           n_bytes(sums16 + round_up(n_padded / 4)) {}
 
     int64_t n_padded;
-    int64_t neg_sums, scales32, scales16, sums32, sums16, n_bytes;
+    int64_t neg_sums, neg_sums32, neg_sums16, scales32, scales16, sums32, sums16, n_bytes;
 
   private:
     static constexpr int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }

@@ -69,6 +69,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
         scratch.scores.resize(sizes.scores);
         scratch.state.resize(sizes.state);
         scratch.latent.resize(sizes.latent);
+        scratch.panel.resize(sizes.panel);
     }
     *out = plan.release();
     return PONDER_STATUS_OK;

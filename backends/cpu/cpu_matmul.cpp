@@ -10,6 +10,8 @@ namespace ponder::cpu {
 namespace {
 
 constexpr int64_t kDecodedRows = 4;
+// From this many source rows on, expanding weights to panels pays.
+constexpr int64_t kPanelsFrom = 8;
 
 // Where a group's matrices end when their rows are counted through.
 struct Pieces {
@@ -43,6 +45,8 @@ bool needs_rounding(const Run& run, const Matrix& weight) {
 }  // namespace
 
 void add_multiply_sizes(int64_t n_cols, Sizes& sizes) {
+    sizes.panel = std::max(sizes.panel, static_cast<size_t>(panel_bytes(n_cols)));
+
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
 }
 
@@ -70,7 +74,16 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
         const auto* source = kernel->takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
         const int64_t stride =
             kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : RoundedLayout(weight.n_cols).n_bytes;
-        kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, product.dst + (first - product.first_row), product.stride);
+        float* dst = product.dst + (first - product.first_row);
+        if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0) {
+            kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
+        } else {
+            for (int64_t r = 0; r < n; r += kRowsOfPanel) {
+                const int64_t some = std::min(kRowsOfPanel, n - r);
+                kernel->expand(rows + r * row_size, row_size, some, weight.n_cols, scratch.panel.data());
+                kernel->multiply(scratch.panel.data(), weight.n_cols, source, stride, n_rows, dst + r, product.stride, some);
+            }
+        }
     }
     if (product.bias == nullptr) return;
     for (int64_t i = 0; i < n_rows; i++) {

@@ -25,16 +25,18 @@ struct Sizes {
     size_t decoded = 0;                                  // rows of types without a kernel of their own
     size_t keys = 0, values = 0, scores = 0, state = 0;  // a page of the cache, and what is summed over pages
     size_t latent = 0;                                   // cpu_mla.cpp's rows
+    size_t panel = 0;                                    // bytes: expanded weight rows
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0;                // floats: rows of chosen experts
 
-    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float); }
+    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float) + panel; }
     size_t plan_bytes() const { return rounded + gathered + experts * sizeof(float); }
 };
 
 struct ThreadScratch {
     std::vector<float> decoded, keys, values, scores, state, latent;
+    std::vector<std::byte> panel;
 };
 
 struct Plan;

@@ -13,10 +13,21 @@ namespace ponder::cpu {
 using RowsDot = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride,
                          int64_t n_x, float* dst, int64_t dst_stride);
 
+// For many activation rows: up to 16 weight rows are expanded to a panel of panel_bytes(n_cols), and all n_x rounded rows pass over it:
+// dst[i * dst_stride + r] for its n_rows rows. Sums are taken in another order than by RowsDot. n_cols must be a multiple of 64.
+using ExpandPanel = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, std::byte* panel);
+using MultiplyPanel = void (*)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* dst,
+                               int64_t dst_stride, int64_t n_rows);
+inline constexpr int64_t kRowsOfPanel = 16;
+// Codes, and at most a scale and a minimum for each 16 columns.
+constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + n_cols / 16 * 8); }
+
 struct DotKernel {
     int32_t type;       // stored type, its GGUF number
     bool takes_floats;  // x is float32, not rounded
     RowsDot dot;
+    ExpandPanel expand;  // null: this instruction set has no panels
+    MultiplyPanel multiply;
 };
 
 struct Kernels {

@@ -137,6 +137,7 @@ struct Vector {
     }
 
     static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
+    static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
     static Floats8 zero8() { return _mm256_setzero_ps(); }
     static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
     static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }

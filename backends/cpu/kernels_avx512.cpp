@@ -45,8 +45,33 @@ struct Vector {
     static Ints dot_offset(Bytes u, const int8_t* a, const int32_t* neg_sums) {
         return _mm512_dpbusd_epi32(_mm512_slli_epi32(load(neg_sums), shift), u, load(a));
     }
-    static Ints dot_signed(Bytes w, const int8_t* a, const int32_t* neg_sums) {
-        return dot_offset<7>(_mm512_xor_si512(w, _mm512_set1_epi8(-128)), a, neg_sums);
+    static Ints dot_signed(Bytes w, const int8_t* a, const int32_t* neg_sums) { return dot_offset<7>(flip_signs(w), a, neg_sums); }
+    static Bytes flip_signs(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
+    static Ints repeat(int32_t x) { return _mm512_set1_epi32(x); }
+    // Lane i: sum + the four codes of lane i times the four at a.
+    static Ints add_fours(Ints sum, Bytes u, const int8_t* a) { return _mm512_dpbusd_epi32(sum, u, _mm512_set1_epi32(copy<int32_t>(a))); }
+    // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
+    static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
+        Bytes a[16], b[16];
+        for (int i = 0; i < 16; i += 2) {
+            a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+            a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+        }
+        // Lane l of b[4q + c]: column 4l + c of rows 4q to 4q + 3.
+        for (int q = 0; q < 4; q++) {
+            for (int c = 0; c < 2; c++) {
+                b[4 * q + 2 * c] = _mm512_unpacklo_epi64(a[4 * q + c], a[4 * q + 2 + c]);
+                b[4 * q + 2 * c + 1] = _mm512_unpackhi_epi64(a[4 * q + c], a[4 * q + 2 + c]);
+            }
+        }
+        for (int c = 0; c < 4; c++) {
+            const Bytes low01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0x44), high01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0xee);
+            const Bytes low23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0x44), high23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0xee);
+            _mm512_storeu_si512(dst + 64 * c, _mm512_shuffle_i32x4(low01, low23, 0x88));
+            _mm512_storeu_si512(dst + 64 * (4 + c), _mm512_shuffle_i32x4(low01, low23, 0xdd));
+            _mm512_storeu_si512(dst + 64 * (8 + c), _mm512_shuffle_i32x4(high01, high23, 0x88));
+            _mm512_storeu_si512(dst + 64 * (12 + c), _mm512_shuffle_i32x4(high01, high23, 0xdd));
+        }
     }
     static void store_negated(int32_t* p, Ints x) { _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), x)); }
 
@@ -78,6 +103,7 @@ struct Vector {
     static float maximum(Floats x) { return _mm512_reduce_max_ps(x); }
 
     static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
+    static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
     static Floats8 zero8() { return _mm256_setzero_ps(); }
     static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
     static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
@@ -112,6 +138,7 @@ struct Vector {
     }
 };
 
+#define PONDER_KERNELS_HAVE_PANELS
 #include "kernels_templates.hpp"
 
 }  // namespace

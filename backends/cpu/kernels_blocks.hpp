@@ -3,14 +3,20 @@
 //
 // A Block covers kStepBytes of a row: kSteps steps of 64 codes. Its members:
 //   codes<k>()             the 64 codes of step k
-//   dot(codes, x, neg)     their products with activation codes, less the format's offset
+//   kShift                 codes stand for themselves less 2^kShift; 0: for themselves; kSigned: they are signed bytes
 //   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
 //   take_minimums(x, b, m) adds what the format subtracts
+//   kGroup                 columns that share a scale and, if kHasMinimums, a minimum
+//   store_scales(s, m)     scales and minimums of the block's groups, kPanelRows floats apart
+constexpr int kSigned = 7;
+
 struct RoundedRow {
     RoundedRow() = default;
     RoundedRow(const std::byte* row, const RoundedLayout& at)
         : codes(reinterpret_cast<const int8_t*>(row)),
           neg_sums(reinterpret_cast<const int32_t*>(row + at.neg_sums)),
+          neg_sums32(reinterpret_cast<const int32_t*>(row + at.neg_sums32)),
+          neg_sums16(reinterpret_cast<const int32_t*>(row + at.neg_sums16)),
           scales32(reinterpret_cast<const float*>(row + at.scales32)),
           scales16(reinterpret_cast<const float*>(row + at.scales16)),
           sums32(reinterpret_cast<const float*>(row + at.sums32)),
@@ -18,15 +24,17 @@ struct RoundedRow {
     // The same row from element n on, a multiple of 64.
     RoundedRow from(int64_t n) const {
         RoundedRow x = *this;
-        x.codes += n, x.neg_sums += n / 4, x.scales32 += n / 32, x.scales16 += n / 16, x.sums32 += n / 32, x.sums16 += n / 16;
+        x.codes += n, x.neg_sums += n / 4, x.neg_sums32 += n / 32, x.neg_sums16 += n / 16, x.scales32 += n / 32, x.scales16 += n / 16,
+            x.sums32 += n / 32, x.sums16 += n / 16;
         return x;
     }
     const int8_t* codes;
-    const int32_t* neg_sums;
+    const int32_t *neg_sums, *neg_sums32, *neg_sums16;
     const float *scales32, *scales16, *sums32, *sums16;
 };
 
 struct NoMinimums {
+    static constexpr bool kHasMinimums = false;
     struct Minimums {};
     static Minimums no_minimums() { return {}; }
     static void take_minimums(const RoundedRow&, int64_t, Minimums&) {}
@@ -37,6 +45,8 @@ struct NoMinimums {
 struct EightGroups {
     using Scales = Vector::Floats8;
     using Minimums = Vector::Floats8;
+    static constexpr bool kHasMinimums = true;
+    static constexpr int kGroup = 32;
     static constexpr int kSteps = 4, kStepLength = 256;
     explicit EightGroups(const uint8_t* p) {
         const uint32_t a = copy<uint32_t>(p + 4), b = copy<uint32_t>(p + 8), c = copy<uint32_t>(p + 12);
@@ -56,7 +66,16 @@ struct EightGroups {
         m = Vector::fma8(mins, Vector::load_floats8(x.sums32 + 8 * b), m);
     }
     static float total(Minimums m) { return Vector::sum8(m); }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+    void store_scales(float* s, float* m) const {
+        float lanes[16];
+        Vector::store8(lanes, scales);
+        Vector::store8(lanes + 8, mins);
+        for (int g = 0; g < 8; g++) {
+            s[g * kPanelRows] = lanes[g];
+            m[g * kPanelRows] = lanes[8 + g];
+        }
+    }
+    static constexpr int kShift = 0;
     Vector::Floats8 scales, mins;
 };
 
@@ -91,6 +110,13 @@ struct SixteenGroups {
     static Vector::Floats spread(Scales s) {
         return Vector::spread4<k>(s);
     }
+    static constexpr int kGroup = 16;
+    static void store(float* dst, Vector::Floats values) {
+        float lanes[16];
+        Vector::store(lanes, values);
+        for (int g = 0; g < 16; g++) dst[g * kPanelRows] = lanes[g];
+    }
+    void store_scales(float* s, float*) const { store(s, scales); }
     Vector::Floats scales;
 };
 
@@ -106,7 +132,7 @@ struct BlockQ6K : SixteenGroups, NoMinimums {
         const Vector::Bytes high = Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 128 + 32 * (k / 2))), 3);
         return Vector::join(low, Vector::shift_left<4>(high));
     }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<5>(u, x, neg); }
+    static constexpr int kShift = 5;
     const uint8_t* p;
 };
 
@@ -127,13 +153,18 @@ struct BlockQ3K : SixteenGroups, NoMinimums {
         const Vector::Bytes third = Vector::mask(Vector::shift_right<2 * k, 2 * k, 2 * k + 1, 2 * k + 1>(high), 1);
         return Vector::join(low, Vector::shift_left<2>(third));
     }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<2>(u, x, neg); }
+    static constexpr int kShift = 2;
     const uint8_t* p;
     Vector::Bytes high;
 };
 
 struct BlockQ2K : SixteenGroups {
     using Minimums = Vector::Floats;
+    static constexpr bool kHasMinimums = true;
+    void store_scales(float* s, float* m) const {
+        store(s, scales);
+        store(m, mins);
+    }
     static constexpr int kType = 10, kStepBytes = 84;
     explicit BlockQ2K(const uint8_t* block) : p(block) {
         uint8_t low[16], high[16];
@@ -149,7 +180,7 @@ struct BlockQ2K : SixteenGroups {
         constexpr int n = 4 * (k % 2);
         return Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 16 + 32 * (k / 2))), 3);
     }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+    static constexpr int kShift = 0;
     static Minimums no_minimums() { return Vector::zero(); }
     void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
         m = Vector::fma(mins, Vector::load_floats(x.sums16 + 16 * b), m);
@@ -161,7 +192,12 @@ struct BlockQ2K : SixteenGroups {
 
 struct BlockIq4Xs : NoMinimums {
     using Scales = Vector::Floats8;
-    static constexpr int kType = 23, kStepBytes = 136, kSteps = 4, kStepLength = 256;
+    static constexpr int kType = 23, kStepBytes = 136, kSteps = 4, kStepLength = 256, kGroup = 32;
+    void store_scales(float* s, float*) const {
+        float lanes[8];
+        Vector::store8(lanes, scales);
+        for (int g = 0; g < 8; g++) s[g * kPanelRows] = lanes[g];
+    }
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
         const uint32_t high = copy<uint16_t>(p + 2), low = copy<uint32_t>(p + 4);
         float s[8];
@@ -178,7 +214,7 @@ struct BlockIq4Xs : NoMinimums {
         const uint8_t* at = p + 8 + 32 * k;
         return Vector::look_up(kIq4Levels, Vector::mask(Vector::shift_right<0, 4, 0, 4>(Vector::quarters(at, at + 16)), 15));
     }
-    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+    static constexpr int kShift = kSigned;
     const uint8_t* p;
     Vector::Floats8 scales;
 };
@@ -187,7 +223,11 @@ struct BlockIq4Xs : NoMinimums {
 template <int bytes>
 struct TwoBlocks {
     using Scales = Vector::Floats;
-    static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes;
+    static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes, kGroup = 32;
+    void store_scales(float* s, float*) const {
+        s[0] = half_at(p);
+        s[kPanelRows] = half_at(q);
+    }
     explicit TwoBlocks(const uint8_t* first) : p(first), q(first + bytes) {}
     Scales scales_for(const RoundedRow& x, int64_t b) const {
         return Vector::multiply(Vector::spread_halves(p, q), Vector::spread2(x.scales32 + 2 * b));
@@ -211,6 +251,13 @@ struct TwoBlocks {
 template <int bytes>
 struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
     using TwoBlocks<bytes>::TwoBlocks;
+    static constexpr bool kHasMinimums = true;
+    void store_scales(float* s, float* m) const {
+        s[0] = half_at(this->p);
+        s[kPanelRows] = half_at(this->q);
+        m[0] = -half_at(this->p + 2);
+        m[kPanelRows] = -half_at(this->q + 2);
+    }
     struct Minimums {
         float sum;
     };
@@ -219,7 +266,7 @@ struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
         m.sum -= half_at(this->p + 2) * x.sums32[2 * b] + half_at(this->q + 2) * x.sums32[2 * b + 1];
     }
     static float total(Minimums m) { return m.sum; }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t*) { return Vector::dot_unsigned(u, x); }
+    static constexpr int kShift = 0;
 };
 
 struct BlockQ80 : TwoBlocks<34>, NoMinimums {
@@ -229,7 +276,7 @@ struct BlockQ80 : TwoBlocks<34>, NoMinimums {
     Vector::Bytes codes() const {
         return Vector::pair(p + 2, q + 2);
     }
-    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+    static constexpr int kShift = kSigned;
 };
 
 struct BlockQ40 : TwoBlocks<18>, NoMinimums {
@@ -239,7 +286,7 @@ struct BlockQ40 : TwoBlocks<18>, NoMinimums {
     Vector::Bytes codes() const {
         return nibbles(2);
     }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<3>(u, x, neg); }
+    static constexpr int kShift = 3;
 };
 
 struct BlockQ41 : TwoBlocksWithMinimum<20> {
@@ -258,7 +305,7 @@ struct BlockQ50 : TwoBlocks<22>, NoMinimums {
     Vector::Bytes codes() const {
         return Vector::join(nibbles(6), fifths(2));
     }
-    static Vector::Ints dot(Vector::Bytes u, const int8_t* x, const int32_t* neg) { return Vector::dot_offset<4>(u, x, neg); }
+    static constexpr int kShift = 4;
 };
 
 struct BlockQ51 : TwoBlocksWithMinimum<24> {
@@ -277,13 +324,17 @@ struct BlockIq4Nl : TwoBlocks<18>, NoMinimums {
     Vector::Bytes codes() const {
         return Vector::look_up(kIq4Levels, nibbles(2));
     }
-    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+    static constexpr int kShift = kSigned;
 };
 
 struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
     using TwoBlocks::TwoBlocks;
     static constexpr int kType = 39;
     // The levels are doubled, so the scale is half of 2^(e - 127): subnormal below e = 2.
+    void store_scales(float* s, float*) const {
+        s[0] = half_scale(*p);
+        s[kPanelRows] = half_scale(*q);
+    }
     static float half_scale(uint8_t e) { return from_bits<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
     Scales scales_for(const RoundedRow& x, int64_t b) const {
         const float two[] = {half_scale(*p) * x.scales32[2 * b], half_scale(*q) * x.scales32[2 * b + 1]};
@@ -293,5 +344,5 @@ struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
     Vector::Bytes codes() const {
         return Vector::look_up(kE2m1Doubled, nibbles(1));
     }
-    static Vector::Ints dot(Vector::Bytes w, const int8_t* x, const int32_t* neg) { return Vector::dot_signed(w, x, neg); }
+    static constexpr int kShift = kSigned;
 };

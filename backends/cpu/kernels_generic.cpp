@@ -165,6 +165,7 @@ struct Vector {
     }
 
     static Floats8 load_floats8(const float* p) { return copy<Floats8>(p); }
+    static void store8(float* p, Floats8 x) { copy_bytes(p, x.v, 32); }
     static Floats8 zero8() { return {}; }
     static Floats8 widen_u8x8(uint64_t x) {
         Floats8 f;

@@ -179,6 +179,10 @@ struct Vector {
     static float maximum(Floats x) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.v[0], x.v[1]), vmaxq_f32(x.v[2], x.v[3]))); }
 
     static Floats8 load_floats8(const float* p) { return {{vld1q_f32(p), vld1q_f32(p + 4)}}; }
+    static void store8(float* p, Floats8 x) {
+        vst1q_f32(p, x.v[0]);
+        vst1q_f32(p + 4, x.v[1]);
+    }
     static Floats8 zero8() { return {{vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}}; }
     static Floats8 widen_u8x8(uint64_t x) {
         const uint16x8_t words = vmovl_u8(vcreate_u8(x));

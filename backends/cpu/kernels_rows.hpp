@@ -24,6 +24,8 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
     const RoundedLayout at(n);
     auto* codes = reinterpret_cast<int8_t*>(dst);
     auto* neg_sums = reinterpret_cast<int32_t*>(dst + at.neg_sums);
+    auto* neg_sums32 = reinterpret_cast<int32_t*>(dst + at.neg_sums32);
+    auto* neg_sums16 = reinterpret_cast<int32_t*>(dst + at.neg_sums16);
     auto* scales32 = reinterpret_cast<float*>(dst + at.scales32);
     auto* scales16 = reinterpret_cast<float*>(dst + at.scales16);
     auto* sums32 = reinterpret_cast<float*>(dst + at.sums32);
@@ -33,9 +35,14 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
             scales32[b] = scales16[2 * b] = scales16[2 * b + 1] = round_block(src + 32 * b, n - 32 * b, codes + 32 * b);
         int32_t* sums = neg_sums + begin / 4;
         Vector::store_negated(sums, Vector::dot_unsigned(Vector::bits(~uint64_t{0}, 1), codes + begin));
-        for (int64_t g = begin / 16; g < begin / 16 + 4; g++, sums += 4)
-            sums16[g] = scales16[g] * -static_cast<float>(sums[0] + sums[1] + sums[2] + sums[3]);
-        for (int64_t b = begin / 32; b < begin / 32 + 2; b++) sums32[b] = sums16[2 * b] + sums16[2 * b + 1];
+        for (int64_t g = begin / 16; g < begin / 16 + 4; g++, sums += 4) {
+            neg_sums16[g] = sums[0] + sums[1] + sums[2] + sums[3];
+            sums16[g] = scales16[g] * -static_cast<float>(neg_sums16[g]);
+        }
+        for (int64_t b = begin / 32; b < begin / 32 + 2; b++) {
+            neg_sums32[b] = neg_sums16[2 * b] + neg_sums16[2 * b + 1];
+            sums32[b] = sums16[2 * b] + sums16[2 * b + 1];
+        }
     }
 }
 

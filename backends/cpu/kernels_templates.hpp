@@ -6,6 +6,9 @@
 alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
+// Weight rows of a panel; see kernels_panels.hpp.
+constexpr int64_t kPanelRows = 16;
+
 #include "kernels_blocks.hpp"
 
 // Calls body.operator()<k>() for k of [0, n).
@@ -15,6 +18,25 @@ inline __attribute__((always_inline)) void unrolled(const Body& body) {
         body.template operator()<k>();
         unrolled<n, k + 1>(body);
     }
+}
+
+// Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
+constexpr int64_t kFetchAhead = 2048;
+
+template <int n_bytes>
+inline __attribute__((always_inline)) void prefetch(const uint8_t* p) {
+    for (int i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + kFetchAhead + i));
+}
+
+template <class Block>
+inline Vector::Ints dot(Vector::Bytes codes, const int8_t* x, const int32_t* neg_sums) {
+    if constexpr (Block::kShift == 0)
+        return Vector::dot_unsigned(codes, x);
+    else if constexpr (Block::kShift == kSigned)
+        return Vector::dot_signed(codes, x, neg_sums);
+    else
+        return Vector::dot_offset<Block::kShift>(codes, x, neg_sums);
 }
 
 // n_blocks blocks of one weight row times N rounded rows.
@@ -27,6 +49,7 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
         minimums[i] = Block::no_minimums();
     }
     for (int64_t b = 0; b < n_blocks; b++, p += Block::kStepBytes) {
+        prefetch<Block::kStepBytes>(p);
         const Block block(p);
         typename Block::Scales scales[N];
         for (int i = 0; i < N; i++) scales[i] = block.scales_for(x[i], b);
@@ -34,7 +57,7 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
             const Vector::Bytes codes = block.template codes<k>();
             const int64_t at = (b * Block::kSteps + k) * kRoundedStep;
             for (int i = 0; i < N; i++) {
-                const Vector::Ints products = Block::dot(codes, x[i].codes + at, x[i].neg_sums + at / 4);
+                const Vector::Ints products = dot<Block>(codes, x[i].codes + at, x[i].neg_sums + at / 4);
                 sums[i] = Vector::fma(Block::template spread<k>(scales[i]), Vector::to_floats(products), sums[i]);
             }
         });
@@ -154,12 +177,21 @@ void dot_float_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, in
 
 #include "kernels_rows.hpp"
 
+#ifdef PONDER_KERNELS_HAVE_PANELS
+#include "kernels_panels.hpp"
+#else
+template <class Block>
+constexpr ExpandPanel expand_panel = nullptr;
+template <class Block>
+constexpr MultiplyPanel multiply_panel = nullptr;
+#endif
+
 template <class... Blocks>
 struct DotTable {
-    static constexpr DotKernel kRows[] = {{Blocks::kType, false, dot_rows<Blocks>}...,
-                                          {LoadF32::kType, true, dot_float_rows<LoadF32>},
-                                          {LoadF16::kType, true, dot_float_rows<LoadF16>},
-                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>}};
+    static constexpr DotKernel kRows[] = {{Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>}...,
+                                          {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr},
+                                          {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr},
+                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr}};
 };
 
 constexpr Kernels make_kernels(const char* name) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Worker threads that sleep between jobs and draw indices from one atomic counter within a job.
+// Worker threads that draw indices from one atomic counter within a job, and sleep where the next job does not follow at once.
 #include "base/thread_pool.hpp"
 
 #include <sched.h>
@@ -9,6 +9,29 @@
 #include <utility>
 
 namespace ponder {
+
+namespace {
+
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+// Waits some tens of microseconds for a condition; false if it did not come.
+template <class Condition>
+bool look_out(const Condition& condition) {
+    constexpr int kLooks = 2000;
+    for (int i = 0; i < kLooks; i++) {
+        if (condition()) return true;
+        relax();
+    }
+    return false;
+}
+
+}  // namespace
 
 int available_cores() {
     cpu_set_t set;
@@ -33,7 +56,7 @@ ThreadPool::~ThreadPool() { stop(); }
 void ThreadPool::stop() {
     {
         const std::lock_guard lock(mutex_);
-        is_stopping_ = true;
+        is_stopping_.store(true);
     }
     job_posted_.notify_all();
     for (auto& worker : workers_) worker.join();
@@ -56,32 +79,44 @@ void ThreadPool::take_items(const Job& job, int thread) {
 
 void ThreadPool::run(const Job& job) {
     next_item_.store(0, std::memory_order_relaxed);
-    if (!workers_.empty() && job.n_items > 1) {
-        const std::lock_guard lock(mutex_);
+    const bool is_shared = !workers_.empty() && job.n_items > 1;
+    if (is_shared) {
         job_ = &job;
-        generation_++;
-        n_busy_ = static_cast<int>(workers_.size());
-        job_posted_.notify_all();
+        n_busy_.store(static_cast<int>(workers_.size()));
+        n_posted_.fetch_add(1);
+        if (n_asleep_.load() > 0) {
+            const std::lock_guard lock(mutex_);
+            job_posted_.notify_all();
+        }
     }
     take_items(job, 0);
-    std::unique_lock lock(mutex_);
-    job_done_.wait(lock, [this] { return n_busy_ == 0; });
-    job_ = nullptr;
+    if (is_shared && !look_out([this] { return n_busy_.load() == 0; })) {
+        std::unique_lock lock(mutex_);
+        is_caller_asleep_.store(true);
+        job_done_.wait(lock, [this] { return n_busy_.load() == 0; });
+        is_caller_asleep_.store(false);
+    }
+    // Every worker has left the job: failure_ is this thread's alone.
     if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::work(int thread) {
     uint64_t seen = 0;
-    std::unique_lock lock(mutex_);
+    const auto is_called = [&] { return is_stopping_.load() || n_posted_.load() != seen; };
     for (;;) {
-        job_posted_.wait(lock, [&] { return is_stopping_ || generation_ != seen; });
-        if (is_stopping_) return;
-        seen = generation_;
-        const Job& job = *job_;
-        lock.unlock();
-        take_items(job, thread);
-        lock.lock();
-        if (--n_busy_ == 0) job_done_.notify_one();
+        if (!look_out(is_called)) {
+            std::unique_lock lock(mutex_);
+            n_asleep_.fetch_add(1);
+            job_posted_.wait(lock, is_called);
+            n_asleep_.fetch_sub(1);
+        }
+        if (is_stopping_.load()) return;
+        seen++;
+        take_items(*job_, thread);
+        if (n_busy_.fetch_sub(1) == 1 && is_caller_asleep_.load()) {
+            const std::lock_guard lock(mutex_);
+            job_done_.notify_one();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fixed set of worker threads that share index ranges with the calling thread.
+// A fixed set of worker threads that share index ranges with the calling thread. Jobs follow one another within microseconds while a model
+// computes, so both sides look out for the other for a moment before they sleep.
 #pragma once
 
 #include <atomic>
@@ -58,9 +59,10 @@ class ThreadPool {
     const Job* job_ = nullptr;
     std::exception_ptr failure_;  // the first that the job threw
     std::atomic<int64_t> next_item_{0};
-    uint64_t generation_ = 0;  // counts jobs, so that a worker takes each once
-    int n_busy_ = 0;
-    bool is_stopping_ = false;
+    std::atomic<uint64_t> n_posted_{0};  // counts jobs, so that a worker takes each once
+    std::atomic<int> n_busy_{0};         // workers that have not left the job
+    std::atomic<int> n_asleep_{0};       // workers that must be woken
+    std::atomic<bool> is_caller_asleep_{false}, is_stopping_{false};
 };
 
 }  // namespace ponder

@@ -58,6 +58,18 @@ std::vector<std::byte> make_rows(const Format& format, int64_t n_blocks, std::mt
     return rows;
 }
 
+void compare_panels(const Kernels& kernels, const DotKernel& own, int type, const std::vector<std::byte>& rows, int64_t row_bytes,
+                    int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t stride, int64_t n_x, const std::vector<float>& expected,
+                    double size) {
+    if (own.multiply == nullptr || n_cols % 64 != 0) return;
+    std::vector<std::byte> panel(static_cast<size_t>(panel_bytes(n_cols)));
+    std::vector<float> got(static_cast<size_t>(n_x * n_rows), NAN);
+    own.expand(rows.data(), row_bytes, n_rows, n_cols, panel.data());
+    own.multiply(panel.data(), n_cols, x, stride, n_x, got.data(), n_rows, n_rows);
+    for (size_t i = 0; i < got.size(); i++)
+        check(is_near(got[i], expected[i], size), kernels.name, type, "a product from a panel", got[i], expected[i]);
+}
+
 void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& format, std::mt19937& random) {
     const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
     check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
@@ -66,7 +78,7 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
         const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = 11;
         const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
         const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
-        for (const int64_t n_x : {1, 2, 3, 4, 9}) {
+        for (const int64_t n_x : {1, 2, 3, 4, 9, 29}) {
             std::vector<float> x(static_cast<size_t>(n_x * n_cols));
             std::normal_distribution<float> normal;
             for (float& v : x) v = normal(random);
@@ -85,6 +97,7 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
             for (const float v : expected) size = std::fmax(size, std::fabs(v));
             for (size_t i = 0; i < got.size(); i++)
                 check(is_near(got[i], expected[i], size), kernels.name, format.type, "a product", got[i], expected[i]);
+            compare_panels(kernels, *own, format.type, rows, row_bytes, n_rows, n_cols, source, stride, n_x, expected, size);
             // The same bits for a row alone.
             own->dot(rows.data(), row_bytes, n_rows, n_cols, source + (n_x - 1) * stride, stride, 1, alone.data(), n_rows);
             for (int64_t r = 0; r < n_rows; r++) {

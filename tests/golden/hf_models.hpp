@@ -42,8 +42,8 @@ HfModels make_hf_models();
 // A number of all stored bytes, to see that two writers of one model agree.
 uint64_t digest(const HfModel& model);
 
-// Writes config.json and the tensors, dealt out to `n_files` safetensors files in turn, into an existing folder. n_blanks more at the end of
-// the headers shift the data off its alignment. False: could not write.
+// Writes config.json and the tensors, dealt out to `n_files` safetensors files in turn, into an existing folder. n_blanks more at the end
+// of the headers shift the data off its alignment. False: could not write.
 bool write_hf_folder(const HfModel& model, const std::string& folder, size_t n_blanks = 0);
 
 }  // namespace ponder_test

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of many activation rows: 16 weight rows are expanded once into a panel of byte codes, in which four neighbours of one row lie
+// beside four of the next, and all activation rows pass over it. A lane then is a weight row, and only whole groups take a scale.
+//
+// Panel of 16 rows by n columns, groups of g = 32 or 16 columns:
+//   codes   u8  [n / 4][16][4]
+//   scales  f32 [n / g][16]
+//   mins    f32 [n / g][16]     where the format has them
+struct PanelParts {
+    PanelParts(std::byte* panel, int64_t n_cols, int64_t group)
+        : codes(reinterpret_cast<uint8_t*>(panel)),
+          scales(reinterpret_cast<float*>(panel + kPanelRows * n_cols)),
+          mins(scales + kPanelRows * n_cols / group) {}
+    uint8_t* codes;
+    float *scales, *mins;
+};
+
+// Expands n_rows <= 16 rows; missing ones are zeros.
+template <class Block>
+void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, std::byte* panel) {
+    const PanelParts parts(panel, n_cols, Block::kGroup);
+    const int64_t n_blocks = n_cols / Block::kStepLength;
+    for (int64_t b = 0; b < n_blocks; b++) {
+        Vector::Bytes codes[Block::kSteps][kPanelRows];
+        for (int64_t r = 0; r < kPanelRows; r++) {
+            const int64_t at = b * Block::kStepLength / Block::kGroup * kPanelRows + r;
+            if (r >= n_rows) {
+                for (int g = 0; g < Block::kStepLength / Block::kGroup; g++)
+                    parts.scales[at + g * kPanelRows] = parts.mins[at + g * kPanelRows] = 0.0f;
+                for (int k = 0; k < Block::kSteps; k++) codes[k][r] = Vector::bits(0, 0);
+                continue;
+            }
+            const Block block(reinterpret_cast<const uint8_t*>(rows + r * row_bytes) + b * Block::kStepBytes);
+            unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
+                const Vector::Bytes step = block.template codes<k>();
+                codes[k][r] = Block::kShift == kSigned ? Vector::flip_signs(step) : step;
+            });
+            block.store_scales(parts.scales + at, parts.mins + at);
+        }
+        for (int k = 0; k < Block::kSteps; k++)
+            Vector::interleave(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kPanelRows);
+    }
+}
+
+// What a group's products are too large by, negated: 2^kShift times the sum of its activation codes.
+template <class Block>
+inline int32_t offset(const RoundedRow& x, int64_t g) {
+    if constexpr (Block::kShift == 0) return 0;
+    return (Block::kGroup == 32 ? x.neg_sums32 : x.neg_sums16)[g] * (1 << Block::kShift);
+}
+
+// N activation rows over a panel.
+template <class Block, int N>
+inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
+                                                         float* dst, int64_t dst_stride, int64_t n_rows) {
+    const RoundedLayout layout(n_cols);
+    RoundedRow rows[N];
+    Vector::Floats sums[N];
+    for (int i = 0; i < N; i++) {
+        rows[i] = RoundedRow(x + i * x_stride, layout);
+        sums[i] = Vector::zero();
+    }
+    const uint8_t* codes = panel.codes;
+    for (int64_t g = 0; g < n_cols / Block::kGroup; g++) {
+        Vector::Ints products[N];
+        for (int i = 0; i < N; i++) products[i] = Vector::repeat(offset<Block>(rows[i], g));
+        for (int k = 0; k < Block::kGroup; k += 4, codes += 64) {
+            const Vector::Bytes four = Vector::load(codes);
+            for (int i = 0; i < N; i++) products[i] = Vector::add_fours(products[i], four, rows[i].codes + g * Block::kGroup + k);
+        }
+        const Vector::Floats scales = Vector::load_floats(panel.scales + g * kPanelRows);
+        for (int i = 0; i < N; i++)
+            sums[i] = Vector::fma(Vector::multiply(Vector::to_floats(products[i]),
+                                                   Vector::set((Block::kGroup == 32 ? rows[i].scales32 : rows[i].scales16)[g])),
+                                  scales, sums[i]);
+        if constexpr (Block::kHasMinimums) {
+            const Vector::Floats mins = Vector::load_floats(panel.mins + g * kPanelRows);
+            for (int i = 0; i < N; i++)
+                sums[i] = Vector::fma(Vector::set(-(Block::kGroup == 32 ? rows[i].sums32 : rows[i].sums16)[g]), mins, sums[i]);
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        float lanes[kPanelRows];
+        Vector::store(lanes, sums[i]);
+        copy_bytes(dst + i * dst_stride, lanes, static_cast<size_t>(n_rows) * sizeof(float));
+    }
+}
+
+template <class Block>
+void multiply_panel(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* dst,
+                    int64_t dst_stride, int64_t n_rows) {
+    const PanelParts parts(const_cast<std::byte*>(panel), n_cols, Block::kGroup);
+    constexpr int kTile = 12;
+    int64_t i = 0;
+    for (; i + kTile <= n_x; i += kTile)
+        multiply_tile<Block, kTile>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
+    for (; i + 4 <= n_x; i += 4)
+        multiply_tile<Block, 4>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
+    for (; i < n_x; i++) multiply_tile<Block, 1>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
+}
