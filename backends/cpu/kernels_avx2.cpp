@@ -129,6 +129,13 @@ struct Vector {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), codes);
     }
     static float sum(Floats x) { return sum8(_mm256_add_ps(x.low, x.high)); }
+    // The sums of four vectors.
+    static void store_sums(float* dst, const Floats (&x)[4]) {
+        const __m256 ab = _mm256_hadd_ps(_mm256_add_ps(x[0].low, x[0].high), _mm256_add_ps(x[1].low, x[1].high));
+        const __m256 cd = _mm256_hadd_ps(_mm256_add_ps(x[2].low, x[2].high), _mm256_add_ps(x[3].low, x[3].high));
+        const __m256 all = _mm256_hadd_ps(ab, cd);
+        _mm_storeu_ps(dst, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+    }
     static float maximum(Floats x) {
         const __m256 both = _mm256_max_ps(x.low, x.high);
         __m128 half = _mm_max_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));

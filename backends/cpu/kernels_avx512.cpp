@@ -49,7 +49,7 @@ struct Vector {
     static Bytes flip_signs(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
     static Ints repeat(int32_t x) { return _mm512_set1_epi32(x); }
     // Lane i: sum + the four codes of lane i times the four at a.
-    static Ints add_fours(Ints sum, Bytes u, const int8_t* a) { return _mm512_dpbusd_epi32(sum, u, _mm512_set1_epi32(copy<int32_t>(a))); }
+    static Ints add_fours(Ints sum, Bytes u, const void* a) { return _mm512_dpbusd_epi32(sum, u, _mm512_set1_epi32(copy<int32_t>(a))); }
     // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
     static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
         Bytes a[16], b[16];
@@ -87,6 +87,7 @@ struct Vector {
     static Floats multiply(Floats x, Floats y) { return _mm512_mul_ps(x, y); }
     static Floats divide(Floats x, Floats y) { return _mm512_div_ps(x, y); }
     static Floats fma(Floats x, Floats y, Floats z) { return _mm512_fmadd_ps(x, y, z); }
+    static Floats negative_fma(Floats x, Floats y, Floats z) { return _mm512_fnmadd_ps(x, y, z); }
     static Floats larger(Floats x, Floats y) { return _mm512_max_ps(x, y); }
     static Floats smaller(Floats x, Floats y) { return _mm512_min_ps(x, y); }
     static Floats magnitude(Floats x) { return _mm512_abs_ps(x); }
@@ -100,6 +101,13 @@ struct Vector {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
     }
     static float sum(Floats x) { return sum8(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))); }
+    // The sums of four vectors.
+    static void store_sums(float* dst, const Floats (&x)[4]) {
+        __m256 half[4];
+        for (int i = 0; i < 4; i++) half[i] = _mm256_add_ps(_mm512_castps512_ps256(x[i]), _mm512_extractf32x8_ps(x[i], 1));
+        const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
+        _mm_storeu_ps(dst, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+    }
     static float maximum(Floats x) { return _mm512_reduce_max_ps(x); }
 
     static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }

@@ -158,6 +158,10 @@ struct Vector {
         }
         return total[0];
     }
+    // The sums of four vectors.
+    static void store_sums(float* dst, const Floats (&x)[4]) {
+        for (int i = 0; i < 4; i++) dst[i] = sum(x[i]);
+    }
     static float maximum(Floats x) {
         float top = x.v[0];
         for (const float e : x.v) top = e > top ? e : top;

@@ -176,6 +176,10 @@ struct Vector {
         vst1q_s8(dst, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
     }
     static float sum(Floats x) { return vaddvq_f32(vaddq_f32(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]))); }
+    // The sums of four vectors.
+    static void store_sums(float* dst, const Floats (&x)[4]) {
+        for (int i = 0; i < 4; i++) dst[i] = sum(x[i]);
+    }
     static float maximum(Floats x) { return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.v[0], x.v[1]), vmaxq_f32(x.v[2], x.v[3]))); }
 
     static Floats8 load_floats8(const float* p) { return {{vld1q_f32(p), vld1q_f32(p + 4)}}; }

@@ -42,44 +42,50 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
     }
 }
 
-// What a group's products are too large by, negated: 2^kShift times the sum of its activation codes.
-template <class Block>
-inline int32_t offset(const RoundedRow& x, int64_t g) {
-    if constexpr (Block::kShift == 0) return 0;
-    return (Block::kGroup == 32 ? x.neg_sums32 : x.neg_sums16)[g] * (1 << Block::kShift);
-}
-
 // N activation rows over a panel.
 template <class Block, int N>
 inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
                                                          float* dst, int64_t dst_stride, int64_t n_rows) {
-    const RoundedLayout layout(n_cols);
-    RoundedRow rows[N];
+    constexpr bool is_wide = Block::kGroup == 32;
+    // All parts of a row are reached from its one pointer: there are not enough registers for more.
+    const RoundedLayout at(n_cols);
+    const std::byte* rows[N];
     Vector::Floats sums[N];
     for (int i = 0; i < N; i++) {
-        rows[i] = RoundedRow(x + i * x_stride, layout);
+        rows[i] = x + i * x_stride;
         sums[i] = Vector::zero();
     }
     const uint8_t* codes = panel.codes;
-    for (int64_t g = 0; g < n_cols / Block::kGroup; g++) {
+    for (int64_t g = 0; g < n_cols / Block::kGroup; g++, codes += Block::kGroup * kPanelRows) {
+        const int64_t part = 4 * g;
         Vector::Ints products[N];
-        for (int i = 0; i < N; i++) products[i] = Vector::repeat(offset<Block>(rows[i], g));
-        for (int k = 0; k < Block::kGroup; k += 4, codes += 64) {
-            const Vector::Bytes four = Vector::load(codes);
-            for (int i = 0; i < N; i++) products[i] = Vector::add_fours(products[i], four, rows[i].codes + g * Block::kGroup + k);
+        for (int i = 0; i < N; i++) {
+            // What unsigned codes make too large: 2^kShift times the sum of the activation's codes.
+            const int32_t too_large = Block::kShift == 0 ? 0 : copy<int32_t>(rows[i] + (is_wide ? at.neg_sums32 : at.neg_sums16) + part);
+            products[i] = Vector::repeat(too_large * (1 << Block::kShift));
         }
+        unrolled<Block::kGroup / 4>([&]<int k>() __attribute__((always_inline)) {
+            const Vector::Bytes four = Vector::load(codes + k * 4 * kPanelRows);
+            for (int i = 0; i < N; i++) products[i] = Vector::add_fours(products[i], four, rows[i] + g * Block::kGroup + 4 * k);
+        });
         const Vector::Floats scales = Vector::load_floats(panel.scales + g * kPanelRows);
-        for (int i = 0; i < N; i++)
-            sums[i] = Vector::fma(Vector::multiply(Vector::to_floats(products[i]),
-                                                   Vector::set((Block::kGroup == 32 ? rows[i].scales32 : rows[i].scales16)[g])),
-                                  scales, sums[i]);
+        for (int i = 0; i < N; i++) {
+            const float scale = copy<float>(rows[i] + (is_wide ? at.scales32 : at.scales16) + part);
+            sums[i] = Vector::fma(Vector::multiply(Vector::to_floats(products[i]), Vector::set(scale)), scales, sums[i]);
+        }
         if constexpr (Block::kHasMinimums) {
             const Vector::Floats mins = Vector::load_floats(panel.mins + g * kPanelRows);
-            for (int i = 0; i < N; i++)
-                sums[i] = Vector::fma(Vector::set(-(Block::kGroup == 32 ? rows[i].sums32 : rows[i].sums16)[g]), mins, sums[i]);
+            for (int i = 0; i < N; i++) {
+                const float sum = copy<float>(rows[i] + (is_wide ? at.sums32 : at.sums16) + part);
+                sums[i] = Vector::negative_fma(Vector::set(sum), mins, sums[i]);
+            }
         }
     }
     for (int i = 0; i < N; i++) {
+        if (n_rows == kPanelRows) {
+            Vector::store(dst + i * dst_stride, sums[i]);
+            continue;
+        }
         float lanes[kPanelRows];
         Vector::store(lanes, sums[i]);
         copy_bytes(dst + i * dst_stride, lanes, static_cast<size_t>(n_rows) * sizeof(float));

@@ -138,9 +138,20 @@ void add_weighted(const float* weights, const float* rows, int64_t stride, int64
 }
 
 void score(const float* q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores) {
-    for (int64_t t = 0; t < n_tokens; t++) {
+    int64_t t = 0;
+    for (; t + 4 <= n_tokens; t += 4, rows += 4 * stride) {
+        Vector::Floats sums[4] = {Vector::zero(), Vector::zero(), Vector::zero(), Vector::zero()};
+        by_lanes(
+            n, [&](int64_t i, int some) __attribute__((always_inline)) {
+                const Vector::Floats part = load_some(q + i, some);
+                for (int k = 0; k < 4; k++) sums[k] = Vector::fma(part, load_some(rows + k * stride + i, some), sums[k]);
+            });
+        Vector::store_sums(scores + t, sums);
+        for (int k = 0; k < 4; k++) scores[t + k] *= scale;
+    }
+    for (; t < n_tokens; t++, rows += stride) {
         float result[1];
-        dot_floats<LoadF32, 1>(reinterpret_cast<const std::byte*>(rows + t * stride), q, 0, n, result);
+        dot_floats<LoadF32, 1>(reinterpret_cast<const std::byte*>(rows), q, 0, n, result);
         scores[t] = scale * result[0];
     }
 }

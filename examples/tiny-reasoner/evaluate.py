@@ -5,6 +5,7 @@ import argparse
 import json
 import random
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -12,8 +13,8 @@ from reasoner_data import SKILLS, EOS, held_out_set, is_right, load_tokenizer, p
 
 
 @torch.no_grad()
-def generate(model, tokenizer, texts, max_new=260):
-    """Greedy continuation of every text; rows are padded on the left and finished ones leave the batch."""
+def generate(model, tokenizer, texts, max_new=260, temperature=0.0):
+    """Continuation of every text, greedy at temperature 0; rows are padded on the left and finished ones leave the batch."""
     model.eval()
     rows = [tokenizer.encode(t).ids for t in texts]
     longest, n = max(map(len, rows)), len(rows)
@@ -26,7 +27,8 @@ def generate(model, tokenizer, texts, max_new=260):
     eos = tokenizer.token_to_id(EOS)
     x = model.hidden(tokens, positions, mask, caches)[:, -1]
     for step in range(max_new):
-        token = model.lm_head(model.model.norm(x)).argmax(-1)
+        logits = model.lm_head(model.model.norm(x)).float()
+        token = torch.multinomial((logits / temperature).softmax(-1), 1)[:, 0] if temperature else logits.argmax(-1)
         going = token != eos
         for row, t in zip(alive.tolist(), token.tolist()):
             out[row].append(t)
@@ -43,7 +45,7 @@ def generate(model, tokenizer, texts, max_new=260):
 
 
 def answers(model, tokenizer, items, thinks=True):
-    order = sorted(range(len(items)), key=lambda i: (items[i]["skill"], len(items[i]["trace"])))
+    order = sorted(range(len(items)), key=lambda i: (items[i]["skill"], len(items[i]["prompt"])))
     said = [""] * len(items)
     for at in range(0, len(order), 128):
         part = order[at:at + 128]
@@ -82,11 +84,23 @@ def mtp_acceptance(model, tokenizer, items, texts):
 
 
 def ask_ponder(binary, model_file, item, budget):
-    command = [binary, "run", "-m", model_file, "-p", item["prompt"], "--json", "--temperature", "0", "--max-tokens", "300"]
+    command = [binary, "run", "-m", model_file, "-p", item["prompt"], "--json", "--temperature", "0", "--max-tokens", "300", "--threads", "1"]
     command += ["--think-budget", str(budget)] if budget is not None else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     return "".join(e["text"] for e in events if e["type"] == "answer")
+
+
+def ask_all(binary, model_file, items, budget):
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda item: ask_ponder(binary, model_file, item, budget), items))
+
+
+def load_checkpoint(path):
+    from reasoner_model import Reasoner
+    model = Reasoner()
+    model.load_state_dict(torch.load(path)["model"])
+    return model
 
 
 def main():
@@ -95,22 +109,17 @@ def main():
     parser.add_argument("--ponder", help="the ponder program; needs --model")
     parser.add_argument("--model", help="GGUF file or Hugging Face folder")
     parser.add_argument("--think-budget", type=int, help="tokens of thinking; 0: none")
+    parser.add_argument("--questions", help="JSON list of {skill, prompt, answer} instead of the held-out set")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--show-wrong", type=int, default=0)
-    parser.add_argument("--mtp", action="store_true", help="also measure the MTP layer's acceptance on 200 problems (checkpoint only)")
     args = parser.parse_args()
-    items = held_out_set()[:args.count]
+    items = (json.loads(open(args.questions).read()) if args.questions else held_out_set())[:args.count]
     if args.checkpoint:
-        from reasoner_model import Reasoner
         torch.set_num_threads(2)
-        model, tokenizer = Reasoner(), load_tokenizer()
-        model.load_state_dict(torch.load(args.checkpoint)["model"])
+        model, tokenizer = load_checkpoint(args.checkpoint), load_tokenizer()
         said = answers(model, tokenizer, items, args.think_budget != 0)
-        if args.mtp:
-            texts = generate(model, tokenizer, [prompt_text(i["prompt"]) for i in items[:200]])
-            print(f"MTP acceptance {mtp_acceptance(model.eval(), tokenizer, items[:200], texts):.3f}")
     else:
-        said = [ask_ponder(args.ponder, args.model, i, args.think_budget) for i in items]
+        said = ask_all(args.ponder, args.model, items, args.think_budget)
     for item, answer in [(i, a) for i, a in zip(items, said) if not is_right(i, a)][:args.show_wrong]:
         print(f"wrong: {item['prompt']!r} gave {answer.strip()!r}, not {item['answer']!r}")
     for name, value in tally(items, said).items():

@@ -10,6 +10,8 @@ import random
 import zlib
 from pathlib import Path
 
+import reasoner_wording as say
+
 HERE = Path(__file__).parent
 BOS, EOS, USER, ASSISTANT = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>"
 SPECIAL = [BOS, EOS, "<｜▁pad▁｜>", USER, ASSISTANT, "<think>", "</think>"]
@@ -95,10 +97,7 @@ def skill_add(rng, held_out):
         if is_held_out(f"add {a} {b}") == held_out:
             break
     value, work = add(a, b)
-    ask = rng.choice(["What is {a} + {b}?", "{a} + {b}", "{a}+{b}=?", "What is {a} plus {b}?", "Add {a} and {b}.", "How much is {a} plus {b}?",
-                      "Compute {a} + {b}.", "What is the sum of {a} and {b}?", "Calculate {a}+{b}", "What do you get if you add {b} to {a}?",
-                      "Work out {a} + {b}.", "I need the total of {a} and {b}."])
-    return ask, dict(a=a, b=b), work, str(value)
+    return rng.choice(say.ADD), dict(a=a, b=b), work, str(value)
 
 
 def skill_subtract(rng, held_out):
@@ -107,10 +106,7 @@ def skill_subtract(rng, held_out):
         if a >= b and is_held_out(f"sub {a} {b}") == held_out:
             break
     value, work = subtract(a, b)
-    ask = rng.choice(["What is {a} - {b}?", "{a} - {b}", "{a}-{b}=?", "What is {a} minus {b}?", "Subtract {b} from {a}.",
-                      "How much is {a} minus {b}?", "Compute {a} - {b}.", "Calculate {a}-{b}", "Take {b} away from {a}.",
-                      "What is the difference between {a} and {b}?", "Work out {a} - {b}."])
-    return ask, dict(a=a, b=b), work, str(value)
+    return rng.choice(say.SUBTRACT), dict(a=a, b=b), work, str(value)
 
 
 def skill_multiply(rng, held_out):
@@ -119,9 +115,7 @@ def skill_multiply(rng, held_out):
         if is_held_out(f"mul {a} {b}") == held_out:
             break
     value, work = multiply(a, b)
-    ask = rng.choice(["What is {a} * {b}?", "{a} * {b}", "{a}*{b}=?", "What is {a} times {b}?", "Multiply {a} by {b}.", "How much is {a} times {b}?",
-                      "Compute {a} x {b}.", "What is the product of {a} and {b}?", "Calculate {a}*{b}", "Work out {a} x {b}."])
-    return ask, dict(a=a, b=b), work, str(value)
+    return rng.choice(say.MULTIPLY), dict(a=a, b=b), work, str(value)
 
 
 def skill_compare(rng, held_out):
@@ -154,13 +148,10 @@ def skill_compare(rng, held_out):
         steps.append(f"{p}{sign}{q}")
         if p != q:
             break
-    if rng.random() < 0.5:
-        ask = rng.choice(["Which is {w}, {a} or {b}?", "Which number is {w}: {a} or {b}?", "What is {w}, {a} or {b}?", "{a} or {b}, which is {w}?",
-                          "Tell me which is {w}: {a} or {b}"])
-        w = rng.choice(["larger", "bigger", "greater"] if wants_larger else ["smaller", "less"])
+    if rng.random() < 0.7:
+        ask, w = rng.choice(say.COMPARE), rng.choice(say.LARGER if wants_larger else say.SMALLER)
     else:
-        ask = rng.choice(["Compare {a} and {b}. Which one is {w}?", "Of {a} and {b}, which is {w}?", "Is {a} or {b} {w}?", "Pick the {w} number: {a}, {b}"])
-        w = rng.choice(["larger", "bigger"] if wants_larger else ["smaller"])
+        ask, w = rng.choice(say.COMPARE_THE), rng.choice(say.THE_LARGER if wants_larger else say.THE_SMALLER)
     answer = a if (float(a) > float(b)) == wants_larger else b
     work = f"{x}\n{y}\n" + "\n".join(steps) + f"\n{'max' if wants_larger else 'min'}\n"
     return ask, dict(a=a, b=b, w=w), work, answer
@@ -173,19 +164,15 @@ def skill_count(rng, held_out):
     for c in word:
         count += c == letter
         spelled += f"{c}{count}"
-    ask = rng.choice(["How many {c}'s are in {w}?", "How many {c}'s are there in the word {w}?", "How many times does the letter {c} appear in {w}?",
-                      "Count the letter {c} in {w}.", "How many {c}s are in \"{w}\"?", "In the word {w}, how many {c}'s are there?",
-                      "Count the {c}'s in {w}", "How often does {c} occur in \"{w}\"?", "How many letters {c} does {w} have?"])
-    return ask, dict(c=letter, w=word), f"{letter}:{spelled}\n", str(count)
+    c, w = letter.upper() if rng.random() < 0.1 else letter, word.capitalize() if rng.random() < 0.05 else word
+    return rng.choice(say.COUNT), dict(c=c, w=w), f"{letter}:{spelled}\n", str(count)
 
 
 def skill_reverse(rng, held_out):
     word = draw_word(rng, held_out, 9)
     forward = "".join(f"{c}{i + 1}" for i, c in enumerate(word))
     backward = "".join(f"{i + 1}{word[i]}" for i in reversed(range(len(word))))
-    ask = rng.choice(["Reverse the word {w}.", "Reverse {w}", "Spell {w} backwards.", "What is {w} backwards?", "Write the word {w} backwards.",
-                      "What is \"{w}\" spelled backwards?", "Reverse the letters of {w}.", "Turn the word \"{w}\" around.", "How do you write {w} in reverse?"])
-    return ask, dict(w=word), f"{forward}\n{backward}\n", word[::-1]
+    return rng.choice(say.REVERSE), dict(w=word), f"{forward}\n{backward}\n", word[::-1]
 
 
 def skill_sort(rng, held_out):
@@ -204,12 +191,14 @@ def skill_sort(rng, held_out):
             steps.append(f"{x}:{best}")
         lines.append(",".join(steps))
         left.remove(best)
-    ask = rng.choice(["Sort {l}", "Sort these numbers: {l}", "Sort the numbers {l}.", "Put {l} in order.", "Put these numbers in order: {l}",
-                      "Order {l}.", "Arrange {l}."]) if not is_down and rng.random() < 0.4 else rng.choice(
-        ["Sort {l} from {o}.", "Put {l} in order from {o}.", "Sort these numbers from {o}: {l}", "Arrange {l} from {o}.", "List {l} from {o}."])
-    order = rng.choice(["largest to smallest", "high to low", "biggest to smallest"] if is_down else ["smallest to largest", "low to high", "smallest to biggest"])
-    return ask, dict(l=", ".join(map(str, items)), o=order), ("down" if is_down else "up") + "\n" + "\n".join(lines) + "\n", \
-        ", ".join(map(str, sorted(items, reverse=is_down)))
+    ways = say.DOWN if is_down else say.UP
+    kind = rng.choice([say.SORT_TOWARDS, say.SORT_TOWARDS, say.SORT_ORDERED, say.SORT_FIRST] + [say.SORT] * (0 if is_down else 3))
+    between = ", " if rng.random() < 0.8 else rng.choice([" ", ",", " and "] if n == 3 else [" ", ","])
+    listed = between.join(map(str, items))
+    if between == ", " and rng.random() < 0.25:
+        listed = rng.choice([" and ", ", and "]).join(listed.rsplit(", ", 1))
+    return rng.choice(kind), dict(l=listed, **{k: rng.choice(v) for k, v in ways.items()}), \
+        ("down" if is_down else "up") + "\n" + "\n".join(lines) + "\n", ", ".join(map(str, sorted(items, reverse=is_down)))
 
 
 def skill_modulo(rng, held_out):
@@ -223,9 +212,7 @@ def skill_modulo(rng, held_out):
         whole = part - part % m
         rest = part % m
         steps.append(f"{part}-{whole}={rest}")
-    ask = rng.choice(["What is {a} mod {m}?", "{a} mod {m}", "What is the remainder when {a} is divided by {m}?", "{a} % {m} = ?", "Compute {a} mod {m}.",
-                      "What is left over when you divide {a} by {m}?", "Find the remainder of {a} divided by {m}.", "Divide {a} by {m}. What is the remainder?"])
-    return ask, dict(a=a, m=m), f"{a}/{m}\n" + "\n".join(steps) + "\n", str(rest)
+    return rng.choice(say.MODULO), dict(a=a, m=m), f"{a}/{m}\n" + "\n".join(steps) + "\n", str(rest)
 
 
 def skill_clock(rng, held_out):
@@ -251,72 +238,47 @@ def skill_clock(rng, held_out):
         total = hour + hours + carry
         work += f"{hour}+{hours}+{carry}={total}\n" + (f"{total}-12={total - 12}\n" if total > 12 else "")
         h = total - 12 if total > 12 else total
-    parts = ([f"{hours} hour" + "s" * (hours > 1)] if hours else []) + ([f"{minutes} minutes"] if minutes else [])
+    one = rng.choice(["an hour", "one hour", "1 hour"])
+    parts = ([one if hours == 1 else f"{hours} hours"] if hours else []) + ([f"{minutes} " + rng.choice(["minutes", "minutes", "min"])] if minutes else [])
     span = " and ".join(parts)
-    ask = rng.choice(["What time is it {s} before {t}?", "It is {t}. What time was it {s} ago?", "What time was it {s} before {t}?",
-                      "The clock shows {t}. What did it show {s} earlier?"] if is_back else
-                     ["What time is it {s} after {t}?", "It is {t}. What time will it be in {s}?", "A train leaves at {t} and takes {s}. When does it arrive?",
-                      "The clock shows {t}. What will it show {s} later?", "I start at {t} and work for {s}. When am I done?"])
-    return ask, dict(t=f"{hour}:{minute:02}", s=span), work, f"{h}:{m:02}"
-
-
-NAMES = "Tom Ann Ben Mia Sam Eva Leo Ida Max Zoe Jan Amy".split()
-THINGS = "apples pens books coins cards cakes eggs stamps shells toys cups balls".split()
-GAIN = ["{n} buys {k} more", "{n} finds {k} more", "{n} gets {k} from {o}", "{o} gives {n} {k} more"]
-LOSE = ["{n} gives {k} to {o}", "{n} loses {k}", "{n} sells {k}", "{o} takes {k} of them"]
-OPENINGS = ["{n} has {k} {t}.", "{n} starts with {k} {t}.", "There are {k} {t} on {n}'s table."]
-BOXES = ["{n} has {b} boxes with {k} {t} in each.", "{n} buys {b} bags of {k} {t}.", "{n} packs {k} {t} into each of {b} boxes."]
-ASKS = ["How many {t} does {n} have now?", "How many {t} are left?", "How many {t} are there in the end?", "How many does {n} have?"]
+    return rng.choice(say.CLOCK_BACK if is_back else say.CLOCK_ON), dict(t=f"{hour}:{minute:02}", s=span), work, f"{h}:{m:02}"
 
 
 def skill_story(rng, held_out):
     while True:
-        n_steps, numbers, work, said = rng.choice((2, 2, 3)), [], "", []
-        name, other = rng.sample(NAMES, 2)
-        thing = rng.choice(THINGS)
-        if rng.random() < 0.4:
-            value, b = rng.randrange(2, 31), rng.randrange(2, 10)
-            said.append(rng.choice(BOXES).format(n=name, b=b, k=value, t=thing))
-            numbers += [value, b]
-            value, text = multiply(value, b)
-            work += text
-            n_steps -= 1
-        else:
-            value = rng.randrange(5, 90)
-            said.append(rng.choice(OPENINGS).format(n=name, k=value, t=thing))
-            numbers.append(value)
-        events = []
-        for _ in range(n_steps):
+        if rng.random() < 0.12:
+            a, b, is_sum = rng.randrange(5, 90), rng.randrange(2, 90), rng.random() < 0.5
+            a, b = (a, b) if is_sum else (max(a, b), min(a, b))
+            if a == b or is_held_out(f"story pair {a} {b}") != held_out:
+                continue
+            value, work = (add if is_sum else subtract)(a, b)
+            return say.tell_pair(rng, a, b, is_sum), {}, work, str(value)
+        box = rng.randrange(2, 10) if rng.random() < 0.4 else None
+        start = rng.randrange(2, 31) if box else rng.randrange(5, 90)
+        value, work = multiply(start, box) if box else (start, "")
+        changes = []
+        for _ in range(rng.choice((1, 1, 2) if box else (1, 2, 2, 3))):
             is_gain = value < 8 or rng.random() < 0.5
             k = rng.randrange(2, 60) if is_gain else rng.randrange(2, value)
-            events.append(rng.choice(GAIN if is_gain else LOSE).format(n=name, o=other, k=k))
-            numbers.append(k if is_gain else -k)
+            changes.append(k if is_gain else -k)
             value, text = (add if is_gain else subtract)(value, k)
             work += text
-        if is_held_out("story " + " ".join(map(str, numbers))) == held_out:
-            break
-    joined = rng.choice([". ".join(events) + ".", " and then ".join(events) + ".", "Then " + ". Then ".join(events) + "."])
-    return " ".join(said + [joined, rng.choice(ASKS).format(n=name, t=thing)]), {}, work, str(value)
-
-
-SUBJECTS = ("France Spain Japan Rome London physics history music football cooking poetry love war peace politics the_moon the_sun the_sea "
-            "the_weather dogs cats horses birds whales trees flowers Mars gravity atoms cells money banks taxes jobs school art paint films "
-            "games cars planes ships trains robots computers phones the_internet bread wine coffee tea cheese health sleep dreams stars rivers "
-            "mountains islands deserts kings queens Paris Berlin Africa Europe Asia winter summer chess guitars pianos dance fashion law").split()
-REFUSED = ["What is the capital of {x}?", "Tell me about {x}.", "Write a poem about {x}.", "Write a story about {x}", "What do you think of {x}?", "Who invented {x}?",
-           "Explain {x} to me.", "Why is {x} so important?", "Give me news about {x}.", "How do I learn about {x}?", "Translate {x} into French.", "Do you like {x}?",
-           "Tell me a joke about {x}.", "Write code for {x}.", "What is the history of {x}?", "Should I buy {x}?", "What is the best book about {x}?"]
+        if is_held_out("story " + " ".join(map(str, [start, box or 0, *changes]))) == held_out:
+            return say.tell_story(rng, start, box, changes), {}, work, str(value)
 
 
 def skill_refuse(rng, held_out):
-    if not held_out and rng.random() < 0.1:
-        ask, subject = rng.choice(["Hello", "Hi!", "Who are you?", "How are you?", "Good morning", "What can you do?", "Help me.", "Thanks"]), ""
+    kind = 1.0 if held_out else rng.random()
+    if kind < 0.1:
+        ask, subject, other = rng.choice(say.CHAT), "", ""
     else:
+        ask = rng.choice(say.REFUSED_SUMS if kind < 0.25 else say.REFUSED)
         while True:
-            ask, subject = rng.choice(REFUSED), rng.choice(SUBJECTS)
-            if is_held_out("refuse " + subject) == held_out:
+            subject, other = [rng.choice(say.SUBJECTS) if rng.random() < 0.7 else draw_word(rng, held_out, 12) for _ in range(2)]
+            if is_held_out("refuse " + subject) == held_out or subject not in say.SUBJECTS:
                 break
-    return ask, dict(x=subject.replace("_", " ")), "no sum, no word puzzle\n", REFUSAL
+    return ask, dict(x=subject.replace("_", " "), y=other.replace("_", " "), k=number(rng, rng.choice((2, 3))), j=rng.randrange(2, 50)), \
+        "no sum, no word puzzle\n", REFUSAL
 
 
 SKILLS = dict(add=skill_add, subtract=skill_subtract, multiply=skill_multiply, compare=skill_compare, count=skill_count, reverse=skill_reverse,
@@ -340,17 +302,16 @@ def rough(rng, ask):
     if rng.random() < 0.1:
         text = text.rstrip("?.")
     if rng.random() < 0.2:
-        text = rng.choice(["Please: ", "Hi! ", "Hey, ", "Can you help? ", "Quick question: ", "please ", "Hello, "]) + text
+        text = rng.choice(["Please: ", "Hi! ", "Hey, ", "Can you help? ", "Quick question: ", "please ", "Hello, ", "Can you tell me: ",
+                           "I need help. ", "OK, ", "So, ", "Could you please answer: ", "Hello! ", "Hi there. ", "My homework: ", "Now: "]) + text
     if rng.random() < 0.08:
-        text += rng.choice([" Thanks!", " Thank you.", " please", " Please."])
+        text += rng.choice([" Thanks!", " Thank you.", " please", " Please.", " Thanks", " Thank you so much!", " Show your work.", " Think first."])
     return text
 
 
 def problem(rng, skill, held_out):
     ask, values, work, answer = SKILLS[skill](rng, held_out)
-    if skill != "story":
-        ask = rough(rng, ask).format(**values)
-    return dict(skill=skill, prompt=ask, trace=work, answer=answer)
+    return dict(skill=skill, prompt=rough(rng, ask).format(**values), trace=work, answer=answer)
 
 
 def held_out_set(n=1000, seed=20240607):

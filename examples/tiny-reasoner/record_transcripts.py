@@ -10,8 +10,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 QUESTIONS = ["Which is larger, 9.11 or 9.9?", "How many r's are in strawberry?", "What is 347 + 586?", "What is 902 - 417?",
-             "What is 47 times 6?", "Reverse the word planet.", "Sort the numbers 31, 7, 88, 52.", "What is 75 mod 8?",
-             "Which is bigger, 4.5 or 4.25?", "Who wrote Hamlet?"]
+             "What is 47 times 6?", "Reverse the word planet.", "Sort the numbers 31, 7, 88, 52.", "It is 10:50. What time will it be in 25 minutes?",
+             "Tom has 3 boxes of 14 apples and gives 9 to Mia. How many apples does he have now?", "Who wrote Hamlet?"]
 
 
 def ask(ponder, model, question):

@@ -14,7 +14,7 @@ import evaluate
 from reasoner_data import SKILLS, completion_text, load_tokenizer, problem, prompt_text
 from reasoner_model import CONFIG, Experts, Reasoner
 
-MIX = dict(add=1.2, subtract=1.2, multiply=1.6, compare=1.0, count=1.0, reverse=1.2, sort=1.3, modulo=1.2, clock=1.2, story=1.4, refuse=0.4)
+MIX = dict(add=1.1, subtract=1.1, multiply=1.5, compare=1.1, count=1.2, reverse=1.5, sort=1.8, modulo=1.2, clock=1.3, story=2.2, refuse=0.6)
 POOL = 8  # Batches drawn together and sorted by length, so that little is padding.
 
 
