@@ -10,15 +10,20 @@ namespace ponder::cpu {
 
 namespace {
 
-constexpr int32_t kHalf = PONDER_TYPE_F16;
+// A head's elements of cached rows in float32.
+struct Wide {
+    const float* data;
+    int64_t stride;
+};
 
-// Elements [first, first + n) of n_tokens cached rows of `width` elements at `page`, to dst [n_tokens, n].
-void widen(const Run& run, const QuantType& type, const std::byte* page, int64_t width, int64_t first, int64_t n, int64_t n_tokens,
+// Elements [first, first + n) of n_tokens cached rows of `width` elements at `page`: where they lie, or widened to dst [n_tokens, n].
+Wide widen(const Run& run, const QuantType& type, const std::byte* page, int64_t width, int64_t first, int64_t n, int64_t n_tokens,
            float* dst, float* blocks) {
+    if (type.id == PONDER_TYPE_F32) return {reinterpret_cast<const float*>(page) + first, width};
     const uint64_t row_size = *row_bytes(type, static_cast<uint64_t>(width));
     for (int64_t t = 0; t < n_tokens; t++) {
         const std::byte* row = page + static_cast<uint64_t>(t) * row_size;
-        if (type.id == kHalf) {
+        if (type.id == PONDER_TYPE_F16) {
             run.kernels.widen_half(reinterpret_cast<const uint16_t*>(row) + first, dst + t * n, n);
             continue;
         }
@@ -27,6 +32,7 @@ void widen(const Run& run, const QuantType& type, const std::byte* page, int64_t
         type.decode(row + begin * type.block_bytes, blocks, end - begin);
         std::copy_n(blocks + first - begin * type.block_len, n, dst + t * n);
     }
+    return {dst, n};
 }
 
 }  // namespace
@@ -35,7 +41,7 @@ void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_di
     const int64_t tokens = program.kv_page_tokens, blocks = 2 * int64_t{find_quant_type(program.kv_type)->block_len};
     sizes.keys = std::max(sizes.keys, static_cast<size_t>(tokens * k_dim));
     sizes.values = std::max(sizes.values, static_cast<size_t>(tokens * v_dim));
-    sizes.scores = std::max(sizes.scores, static_cast<size_t>(std::max(tokens, std::max(k_dim, v_dim) + blocks)));
+    sizes.scores = std::max(sizes.scores, static_cast<size_t>(std::max(tokens * n_heads, std::max(k_dim, v_dim) + blocks)));
     sizes.state = std::max(sizes.state, static_cast<size_t>(kAttendRows * n_heads * 2));
 }
 
@@ -56,33 +62,32 @@ void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
         if (run.should_stop()) return;
         const int64_t n_tokens = std::min(page_tokens, n_past - first);
         const std::byte* page = run.cache_row(sequence, first, 0, 0);
-        widen(run, type, page + cache.k_offset, cache.k_width, cache.k_first, cache.k_dim, n_tokens, scratch.keys.data(),
-              scratch.scores.data());
-        if (cache.has_values)
-            widen(run, type, page + cache.v_offset, cache.v_width, cache.v_first, cache.v_dim, n_tokens, scratch.values.data(),
-                  scratch.scores.data());
-        const float* values = cache.has_values ? scratch.values.data() : scratch.keys.data();
-        const int64_t v_stride = cache.has_values ? cache.v_dim : cache.k_dim;
+        const Wide keys = widen(run, type, page + cache.k_offset, cache.k_width, cache.k_first, cache.k_dim, n_tokens, scratch.keys.data(),
+                                scratch.scores.data());
+        const Wide values = cache.has_values ? widen(run, type, page + cache.v_offset, cache.v_width, cache.v_first, cache.v_dim, n_tokens,
+                                                     scratch.values.data(), scratch.scores.data())
+                                             : keys;
         for (int64_t i = 0; i < item.n_rows; i++) {
             const int64_t n_seen = std::min<int64_t>(n_tokens, run.batch.positions[item.first_row + i] + 1 - first);
             if (n_seen <= 0) continue;
+            float* scores = scratch.scores.data();
+            float* dst = item.dst + i * item.dst_stride;
+            run.kernels.score(item.q + i * item.q_stride, item.n_heads, keys.data, keys.stride, n_seen, cache.k_dim, item.scale, scores,
+                              page_tokens);
             for (int64_t h = 0; h < item.n_heads; h++) {
                 // Online softmax (Milakov, Gimelshein 2018): what was summed before is rescaled whenever a larger score appears.
                 State& state = states[i * item.n_heads + h];
-                float* scores = scratch.scores.data();
-                float* dst = item.dst + i * item.dst_stride + h * cache.v_dim;
-                run.kernels.score(item.q + i * item.q_stride + h * cache.k_dim, scratch.keys.data(), cache.k_dim, n_seen, cache.k_dim,
-                                  item.scale, scores);
-                const float top = std::max(state.top, run.kernels.largest(scores, n_seen));
+                float* own = scores + h * page_tokens;
+                const float top = std::max(state.top, run.kernels.largest(own, n_seen));
                 if (top != state.top) {
                     const float rescale = std::exp(state.top - top);
                     state.total *= rescale;
-                    if (first > 0) run.kernels.multiply_by(dst, rescale, cache.v_dim);
+                    if (first > 0) run.kernels.multiply_by(dst + h * cache.v_dim, rescale, cache.v_dim);
                     state.top = top;
                 }
-                state.total += run.kernels.exponentials(scores, n_seen, top);
-                run.kernels.add_weighted(scores, values, v_stride, n_seen, dst, cache.v_dim);
+                state.total += run.kernels.exponentials(own, n_seen, top);
             }
+            run.kernels.add_weighted(scores, page_tokens, item.n_heads, values.data, values.stride, n_seen, dst, cache.v_dim);
         }
     }
     for (int64_t i = 0; i < item.n_rows; i++) {

@@ -82,7 +82,7 @@ class Item {
             const int64_t n = std::min<int64_t>(kMapRows, p_.n_nope - j);
             both.decode(first + j, n, scratch_.decoded.data());
             for (int64_t i = 0; i < rows_.n; i++) {
-                run_.kernels.add_weighted(source_ + i * p_.n_nope + j, scratch_.decoded.data(), p_.n_latent, n,
+                run_.kernels.add_weighted(source_ + i * p_.n_nope + j, 0, 1, scratch_.decoded.data(), p_.n_latent, n,
                                           queries_ + i * stride + h * size_.k_dim, p_.n_latent);
             }
         }

@@ -42,10 +42,13 @@ struct Kernels {
     double (*add_and_square)(float* x, const float* delta, int64_t n);
     // dst = x * weight * scale
     void (*scale_by)(const float* x, const float* weight, float scale, float* dst, int64_t n);
-    // dst = sum over tokens t of weights[t] * rows[t * stride ...], n columns; added to dst.
-    void (*add_weighted)(const float* weights, const float* rows, int64_t stride, int64_t n_tokens, float* dst, int64_t n);
-    // scores[t] = scale * (q . rows[t * stride ...]), n columns
-    void (*score)(const float* q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores);
+    // What n_q heads of one row do with n_tokens rows of n columns, `stride` apart:
+    // scores[h * scores_stride + t] = scale * (q[h * n ...] . rows[t * stride ...])
+    void (*score)(const float* q, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores,
+                  int64_t scores_stride);
+    // dst[h * n ...] += sum over t of weights[h * weights_stride + t] * rows[t * stride ...]
+    void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens,
+                         float* dst, int64_t n);
     // x[i] = exp(x[i] - top); returns their sum.
     float (*exponentials)(float* x, int64_t n, float top);
     float (*largest)(const float* x, int64_t n);

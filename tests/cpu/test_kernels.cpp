@@ -141,18 +141,30 @@ void compare_rows(const Kernels& kernels, std::mt19937& random) {
         check(is_near(exponentials, total, total), kernels.name, -1, "a sum of exponentials", exponentials, total);
         check(is_near(e[0], std::exp(double{x[0]} - top), std::exp(double{x[0]} - top)), kernels.name, -1, "an exponential", e[0],
               std::exp(double{x[0]} - top));
-        float score[6];
-        std::vector<float> rows;  // x, y, x, y, x, y
+        std::vector<float> rows, heads;  // x, y, x, y, x, y; delta and x in turns
         for (int t = 0; t < 6; t++) rows.insert(rows.end(), (t % 2 == 0 ? x : y).begin(), (t % 2 == 0 ? x : y).end());
-        kernels.score(delta.data(), rows.data(), n, 6, n, 0.25f, score);
+        for (int h = 0; h < 6; h++) heads.insert(heads.end(), (h % 2 == 0 ? delta : x).begin(), (h % 2 == 0 ? delta : x).end());
+        float scores[6][8];
+        kernels.score(heads.data(), 6, rows.data(), n, 6, n, 0.25f, scores[0], 8);
         double dot = 0.0, terms = 0.0;
         for (size_t i = 0; i < size; i++) dot += 0.25 * delta[i] * y[i], terms += std::fabs(0.25 * delta[i] * y[i]);
-        for (const int t : {1, 3, 5}) check(is_near(score[t], dot, terms), kernels.name, -1, "a score", score[t], dot);
-        const float weights[] = {0.5f, -2.0f};
-        std::vector<float> mixed = delta;
-        kernels.add_weighted(weights, rows.data(), n, 2, mixed.data(), n);
-        const double last = delta[size - 1] + 0.5 * x[size - 1] - 2.0 * y[size - 1];
-        check(is_near(mixed[size - 1], last, 40.0), kernels.name, -1, "a weighted sum", mixed[size - 1], last);
+        for (const int h : {0, 2, 4}) {
+            for (const int t : {1, 3, 5}) {
+                check(is_near(scores[h][t], dot, terms), kernels.name, -1, "a score", scores[h][t], dot);
+                check(scores[h][t] == scores[0][1], kernels.name, -1, "a score in another tile", scores[h][t], scores[0][1]);
+            }
+        }
+        float weights[6][2];
+        for (auto& of_head : weights) of_head[0] = 0.5f, of_head[1] = -2.0f;
+        std::vector<float> mixed = heads;
+        kernels.add_weighted(weights[0], 2, 6, rows.data(), n, 2, mixed.data(), n);
+        for (int h = 0; h < 6; h++) {
+            for (size_t i = 0; i < size; i++) {
+                const double expected_sum = heads[static_cast<size_t>(h) * size + i] + 0.5 * x[i] - 2.0 * y[i];
+                const float got_sum = mixed[static_cast<size_t>(h) * size + i];
+                check(is_near(got_sum, expected_sum, 40.0), kernels.name, -1, "a weighted sum", got_sum, expected_sum);
+            }
+        }
         std::vector<uint16_t> halves(size, 0x3555);
         kernels.widen_half(halves.data(), out.data(), n);
         check(out[size - 1] == 0x1.554p-2f, kernels.name, -1, "a half", out[size - 1], 0x1.554p-2);
