@@ -147,6 +147,7 @@ struct Vector {
     static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
     static Floats8 zero8() { return _mm256_setzero_ps(); }
     static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
+    static Floats8 widen_i8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
     static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
     static Floats8 scale8(Floats8 x, float y) { return _mm256_mul_ps(x, _mm256_set1_ps(y)); }
     static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) { return _mm256_fmadd_ps(x, y, z); }
@@ -159,6 +160,7 @@ struct Vector {
         const __m128i x = load16(p);
         return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x)), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(x, 8)))};
     }
+    static Floats widen_i8x16(uint64_t first, uint64_t last) { return {widen_i8x8(first), widen_i8x8(last)}; }
     static Floats widen_i8x16(const int8_t* p) {
         const __m128i x = load16(p);
         return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};

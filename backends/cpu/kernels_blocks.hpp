@@ -33,6 +33,12 @@ struct RoundedRow {
     const float *scales32, *scales16, *sums32, *sums16;
 };
 
+// Bytes below 64 less 32, as signed bytes.
+inline uint64_t less_32(uint64_t x) {
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    return ((x | 0x80 * kOnes) - 0x20 * kOnes) ^ 0x80 * kOnes;
+}
+
 struct NoMinimums {
     static constexpr bool kHasMinimums = false;
     struct Minimums {};
@@ -139,12 +145,11 @@ struct BlockQ6K : SixteenGroups, NoMinimums {
 struct BlockQ3K : SixteenGroups, NoMinimums {
     static constexpr int kType = 11, kStepBytes = 110;
     explicit BlockQ3K(const uint8_t* block) : p(block), high(Vector::twice(p)) {
-        int8_t codes[16];
-        for (int i = 0; i < 16; i++) {
-            const int low = p[96 + i % 8] >> (i < 8 ? 0 : 4) & 15, top = p[104 + i % 4] >> (2 * (i / 4)) & 3;
-            codes[i] = static_cast<int8_t>((low | top << 4) - 32);
-        }
-        scales = Vector::multiply(Vector::widen_i8x16(codes), Vector::set(half_at(p + 108)));
+        const uint32_t a = copy<uint32_t>(p + 96), b = copy<uint32_t>(p + 100), c = copy<uint32_t>(p + 104);
+        constexpr uint32_t kNibbles = 0x0f0f0f0f, kPairs = 0x03030303;
+        const uint64_t first = ((a & kNibbles) | (c & kPairs) << 4) | uint64_t{(b & kNibbles) | (c >> 2 & kPairs) << 4} << 32;
+        const uint64_t last = ((a >> 4 & kNibbles) | (c >> 4 & kPairs) << 4) | uint64_t{(b >> 4 & kNibbles) | (c >> 6 & kPairs) << 4} << 32;
+        scales = Vector::multiply(Vector::widen_i8x16(less_32(first), less_32(last)), Vector::set(half_at(p + 108)));
     }
     template <int k>
     Vector::Bytes codes() const {
@@ -199,10 +204,12 @@ struct BlockIq4Xs : NoMinimums {
         for (int g = 0; g < 8; g++) s[g * kPanelRows] = lanes[g];
     }
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
-        const uint32_t high = copy<uint16_t>(p + 2), low = copy<uint32_t>(p + 4);
-        float s[8];
-        for (int g = 0; g < 8; g++) s[g] = static_cast<float>(static_cast<int>((low >> (4 * g) & 15) | (high >> (2 * g) & 3) << 4) - 32);
-        scales = Vector::scale8(Vector::load_floats8(s), half_at(p));
+        uint64_t low = copy<uint32_t>(p + 4), high = copy<uint16_t>(p + 2);  // a nibble and a bit pair a group: to bytes
+        low = (low | low << 16) & 0x0000ffff0000ffff, low = (low | low << 8) & 0x00ff00ff00ff00ff,
+        low = (low | low << 4) & 0x0f0f0f0f0f0f0f0f;
+        high = (high | high << 24) & 0x000000ff000000ff, high = (high | high << 12) & 0x000f000f000f000f,
+        high = (high | high << 6) & 0x0303030303030303;
+        scales = Vector::scale8(Vector::widen_i8x8(less_32(low | high << 4)), half_at(p));
     }
     Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
     template <int k>

@@ -176,6 +176,11 @@ struct Vector {
         for (int i = 0; i < 8; i++) f.v[i] = static_cast<float>(x >> (8 * i) & 255);
         return f;
     }
+    static Floats8 widen_i8x8(uint64_t x) {
+        Floats8 f;
+        for (int i = 0; i < 8; i++) f.v[i] = static_cast<float>(static_cast<int8_t>(x >> (8 * i)));
+        return f;
+    }
     static Floats8 multiply8(Floats8 x, Floats8 y) {
         for (int i = 0; i < 8; i++) x.v[i] *= y.v[i];
         return x;
@@ -198,6 +203,10 @@ struct Vector {
         Floats f;
         for (int i = 0; i < 16; i++) f.v[i] = p[i];
         return f;
+    }
+    static Floats widen_i8x16(uint64_t first, uint64_t last) {
+        const uint64_t both[] = {first, last};
+        return widen_i8x16(reinterpret_cast<const int8_t*>(both));
     }
     static Floats widen_i8x16(const int8_t* p) {
         Floats f;

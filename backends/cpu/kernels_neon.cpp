@@ -192,6 +192,10 @@ struct Vector {
         const uint16x8_t words = vmovl_u8(vcreate_u8(x));
         return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(words))), vcvtq_f32_u32(vmovl_high_u16(words))}};
     }
+    static Floats8 widen_i8x8(uint64_t x) {
+        const int16x8_t words = vmovl_s8(vcreate_s8(x));
+        return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(words))), vcvtq_f32_s32(vmovl_high_s16(words))}};
+    }
     static Floats8 multiply8(Floats8 x, Floats8 y) { return {{vmulq_f32(x.v[0], y.v[0]), vmulq_f32(x.v[1], y.v[1])}}; }
     static Floats8 scale8(Floats8 x, float y) { return {{vmulq_n_f32(x.v[0], y), vmulq_n_f32(x.v[1], y)}}; }
     static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) {
@@ -203,6 +207,10 @@ struct Vector {
         const uint16x8_t low = vmovl_u8(vget_low_u8(x)), high = vmovl_high_u8(x);
         return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))), vcvtq_f32_u32(vmovl_high_u16(low)),
                  vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))), vcvtq_f32_u32(vmovl_high_u16(high))}};
+    }
+    static Floats widen_i8x16(uint64_t first, uint64_t last) {
+        const Floats8 a = widen_i8x8(first), b = widen_i8x8(last);
+        return {{a.v[0], a.v[1], b.v[0], b.v[1]}};
     }
     static Floats widen_i8x16(const int8_t* p) {
         const int8x16_t x = vld1q_s8(p);
