@@ -57,7 +57,7 @@ using ProgressFn = std::function<bool(Stage stage, double fraction)>;
 struct ModelOptions {
     uint64_t memory_cap = 0;          // bytes that model, caches and scratch may use together; 0: no cap
     int32_t n_threads = 0;            // worker threads for CPU devices; 0: the cores that this process may use
-    std::string backend{};            // "cpu", "vulkan", "reference"; empty: chosen by the library
+    std::string backend{};            // "cpu", "vulkan", "reference", or a variant: "cpu/avx2"; empty: chosen by the library
     std::optional<int32_t> device{};  // index in devices(); none: the backend's first
     ProgressFn on_progress{};
 };
