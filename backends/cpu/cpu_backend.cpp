@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU backend's function table.
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <new>
 
@@ -25,10 +24,11 @@ ponder_status device_open(int32_t index, const ponder_device_options* options, p
     *out = nullptr;
     if (index != 0) return host::report(err, PONDER_STATUS_NOT_FOUND, "the cpu backend has one device");
     auto device = std::make_unique<Device>();
-    device->kernels = find_kernels(options != nullptr ? options->variant : nullptr);
+    const char* variant = host::variant_of(options);
+    device->kernels = find_kernels(variant);
     if (device->kernels == nullptr) {
         char message[128];
-        std::snprintf(message, sizeof message, "the cpu backend has no instruction set '%.32s' on this processor", options->variant);
+        std::snprintf(message, sizeof message, "the cpu backend has no instruction set '%.32s' on this processor", variant);
         return host::report(err, PONDER_STATUS_NOT_FOUND, message);
     }
     const ponder_status status = host::open_pool(*device, options, err);

@@ -52,9 +52,9 @@ void add_multiply_sizes(int64_t n_cols, Sizes& sizes) {
 
 int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     constexpr int64_t kPiecesPerThread = 6, kGranule = 8, kLargest = 128;
-    const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
-    // Many source rows make a piece long enough to keep cancelling quick.
-    return std::clamp(even / kGranule * kGranule, kGranule, n_rows > kGranule ? 2 * kGranule : kLargest);
+    // A panel with many source rows is work enough, and keeps cancelling quick.
+    if (n_rows >= kPanelsFrom) return kRowsOfPanel;
+    return std::clamp(n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread) / kGranule * kGranule, kGranule, kLargest);
 }
 
 void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {

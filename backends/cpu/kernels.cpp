@@ -11,7 +11,7 @@ const Kernels* find_kernels(const char* name) {
     // Best first.
     for (const auto& make : {avx512_kernels, avx2_kernels, neon_kernels, generic_kernels}) {
         const Kernels* kernels = make();
-        if (kernels != nullptr && (name == nullptr || *name == '\0' || std::strcmp(name, kernels->name) == 0)) return kernels;
+        if (kernels != nullptr && (name == nullptr || std::strcmp(name, kernels->name) == 0)) return kernels;
     }
     return nullptr;
 }

@@ -69,7 +69,7 @@ const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 const Kernels* neon_kernels();
 
-// The best of this processor, or the one of that name; null if there is none or it cannot run here.
+// The best of this processor if name is null, or the one of that name; null if there is none or it cannot run here.
 const Kernels* find_kernels(const char* name);
 
 }  // namespace ponder::cpu

@@ -50,6 +50,11 @@ void describe_processor(ponder_device_info* out) {
     out->n_threads = available_cores();
 }
 
+const char* variant_of(const ponder_device_options* options) {
+    const bool has_variant = options != nullptr && options->struct_size >= sizeof(ponder_device_options) && options->variant != nullptr;
+    return has_variant && *options->variant != '\0' ? options->variant : nullptr;
+}
+
 ponder_status open_pool(ponder_device_handle& device, const ponder_device_options* options, ponder_error* err) {
     auto pool = ThreadPool::create(n_workers(options != nullptr ? options->n_threads : 0));
     if (!pool) return report(err, pool.error());

@@ -40,6 +40,8 @@ ponder_status report(ponder_error* err, const Error& error);
 // Workers for a request of n_threads; 0: all that the process may use.
 int n_workers(int32_t n_threads);
 void describe_processor(ponder_device_info* out);
+// ponder_device_options.variant; null if none is asked for.
+const char* variant_of(const ponder_device_options* options);
 ponder_status open_pool(ponder_device_handle& device, const ponder_device_options* options, ponder_error* err);
 int32_t device_threads(const ponder_device_handle* device);
 void device_close(ponder_device_handle* device);

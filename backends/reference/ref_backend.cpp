@@ -22,6 +22,7 @@ ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_err
 ponder_status device_open(int32_t index, const ponder_device_options* options, ponder_device_handle** out, ponder_error* err) try {
     *out = nullptr;
     if (index != 0) return host::report(err, PONDER_STATUS_NOT_FOUND, "the reference backend has one device");
+    if (host::variant_of(options) != nullptr) return host::report(err, PONDER_STATUS_NOT_FOUND, "the reference backend has no variants");
     auto device = std::make_unique<ponder_device_handle>();
     const ponder_status status = host::open_pool(*device, options, err);
     if (status == PONDER_STATUS_OK) *out = device.release();
