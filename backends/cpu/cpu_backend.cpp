@@ -10,8 +10,6 @@ namespace ponder::cpu {
 
 namespace {
 
-int32_t device_count() { return 1; }
-
 ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_error* err) {
     if (index != 0) return host::report(err, PONDER_STATUS_NOT_FOUND, "the cpu backend has one device");
     out->backend = "cpu";
@@ -40,8 +38,7 @@ ponder_status device_open(int32_t index, const ponder_device_options* options, p
 
 int32_t supports(const ponder_device_handle*, const ponder_program* program, const ponder_op* op, char* reason, size_t reason_size) {
     const char* why = knows_op(op->kind) ? host::find_unreadable(*program, *op) : "unknown operator kind";
-    if (why != nullptr && reason != nullptr && reason_size > 0) std::snprintf(reason, reason_size, "%s", why);
-    return why == nullptr;
+    return host::answer_support(why, reason, reason_size);
 }
 
 uint64_t scratch_bytes(const ponder_program* program, int32_t max_rows, int32_t, int32_t n_threads, int64_t) {
@@ -77,42 +74,26 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
     return host::report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a plan's scratch");
 }
 
-ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_error* err) try {
-    if (const char* fault = host::find_fault(*plan, *batch)) return host::report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
-    ponder_error failure{};
-    const Run run(static_cast<Plan&>(*plan), *batch, &failure);
-    for (const Step& step : run.plan.steps) {
-        if (run.should_stop()) break;
-        step.run(run, step.ops);
-    }
-    if (failure.status != PONDER_STATUS_OK) return host::report(err, static_cast<ponder_status>(failure.status), failure.message);
-    return run.should_stop() ? host::report(err, PONDER_STATUS_CANCELLED, "cancelled") : PONDER_STATUS_OK;
-} catch (const std::bad_alloc&) {
-    return host::report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for an operator's scratch");
+ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_error* err) {
+    return host::run_checked(plan, batch, err, [](ponder_compiled& own, const ponder_run& rows, ponder_error& failure) {
+        const Run run(static_cast<Plan&>(own), rows, &failure);
+        for (const Step& step : run.plan.steps) {
+            if (run.should_stop()) return;
+            step.run(run, step.ops);
+        }
+    });
 }
 
-constexpr ponder_backend kBackend = {
-    .struct_size = sizeof(ponder_backend),
-    .api_version = PONDER_BACKEND_API_VERSION,
-    .name = "cpu",
-    .device_count = device_count,
-    .device_describe = device_describe,
-    .device_open = device_open,
-    .device_close = host::device_close,
-    .device_threads = host::device_threads,
-    .buffer_alloc = host::buffer_alloc,
-    .buffer_free = host::buffer_free,
-    .buffer_write = host::buffer_write,
-    .buffer_read = host::buffer_read,
-    .buffer_copy = host::buffer_copy,
-    .buffer_import = host::buffer_import,
-    .supports = supports,
-    .scratch_bytes = scratch_bytes,
-    .prepare = prepare,
-    .release = host::release,
-    .run = run_plan,
-    .wait = nullptr,
-};
+constexpr ponder_backend kBackend = [] {
+    ponder_backend table = host::common_table("cpu");
+    table.device_describe = device_describe;
+    table.device_open = device_open;
+    table.supports = supports;
+    table.scratch_bytes = scratch_bytes;
+    table.prepare = prepare;
+    table.run = run_plan;
+    return table;
+}();
 
 }  // namespace
 

@@ -13,13 +13,6 @@ constexpr int64_t kDecodedRows = 4;
 // From this many source rows on, expanding weights to panels pays.
 constexpr int64_t kPanelsFrom = 8;
 
-// Where a group's matrices end when their rows are counted through.
-struct Pieces {
-    explicit Pieces(int64_t rows) : chunk(rows) {}
-    void add(int64_t n_rows) { n += (n_rows + chunk - 1) / chunk; }
-    int64_t chunk, n = 0;
-};
-
 // Types without a kernel are decoded to float32, some rows at a time.
 void multiply_decoded(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
                       ThreadScratch& scratch) {
@@ -44,10 +37,10 @@ bool needs_rounding(const Run& run, const Matrix& weight) {
 
 }  // namespace
 
-void add_multiply_sizes(int64_t n_cols, Sizes& sizes) {
+void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
     sizes.panel = std::max(sizes.panel, static_cast<size_t>(panel_bytes(n_cols)));
-
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
+    sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
 
 int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
@@ -93,22 +86,27 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
 
 namespace {
 
+// Rounds the source rows to the plan's memory if one of their products takes them so.
+void round_source(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
+    if (std::any_of(products.begin(), products.end(), [&](const Product& p) { return needs_rounding(run, p.weight); }))
+        round_rows(run, x, n_rows, products.front().weight.n_cols, run.plan.rounded.data());
+}
+
 // Products of the same source rows.
 void multiply(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
     if (n_rows == 0) return;
-    const int64_t n_cols = products.front().weight.n_cols;
-    if (std::any_of(products.begin(), products.end(), [&](const Product& p) { return needs_rounding(run, p.weight); }))
-        round_rows(run, x, n_rows, n_cols, run.plan.rounded.data());
-    int64_t n_matrix_rows = 0;
+    round_source(run, products, x, n_rows);
+    int64_t n_matrix_rows = 0, n_pieces = 0;
     for (const Product& p : products) n_matrix_rows += p.weight.n_rows;
-    Pieces pieces(choose_chunk(run, n_matrix_rows, n_rows));
-    for (const Product& p : products) pieces.add(p.weight.n_rows);
-    run.pool.parallel_for(pieces.n, [&](int64_t piece, int thread) {
+    const int64_t chunk = choose_chunk(run, n_matrix_rows, n_rows);
+    const auto count_pieces = [chunk](const Product& p) { return (p.weight.n_rows + chunk - 1) / chunk; };
+    for (const Product& p : products) n_pieces += count_pieces(p);
+    run.pool.parallel_for(n_pieces, [&](int64_t piece, int thread) {
         if (run.should_stop()) return;
         const Product* p = products.data();
-        for (int64_t n; (n = (p->weight.n_rows + pieces.chunk - 1) / pieces.chunk) <= piece; p++) piece -= n;
-        const int64_t first = piece * pieces.chunk;
-        multiply_rows(run, *p, first, std::min(pieces.chunk, p->weight.n_rows - first), x, run.plan.rounded.data(), n_rows,
+        for (; count_pieces(*p) <= piece; p++) piece -= count_pieces(*p);
+        const int64_t first = piece * chunk;
+        multiply_rows(run, *p, first, std::min(chunk, p->weight.n_rows - first), x, run.plan.rounded.data(), n_rows,
                       run.plan.threads[static_cast<size_t>(thread)]);
     });
 }
@@ -132,12 +130,12 @@ void logits(const Run& run, std::span<const ponder_op> ops) {
 }
 
 void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
-    const Product gate = product_of(run, ops[0]), up = product_of(run, ops[1]);
+    const Product products[] = {product_of(run, ops[0]), product_of(run, ops[1])};
+    const Product &gate = products[0], &up = products[1];
     const float* x = run.rows(ops[0].src[0]);
     float* dst = run.rows(ops[2].dst[0]);
     const int64_t n_rows = run.n_rows(ops[0].src[0]), width = gate.weight.n_rows;
-    if (needs_rounding(run, gate.weight) || needs_rounding(run, up.weight))
-        round_rows(run, x, n_rows, gate.weight.n_cols, run.plan.rounded.data());
+    round_source(run, products, x, n_rows);
     const int64_t chunk = choose_chunk(run, width, n_rows);
     run.pool.parallel_for((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
         if (run.should_stop()) return;

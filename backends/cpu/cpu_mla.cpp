@@ -122,7 +122,7 @@ class Item {
 
 void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
     const ponder_mla_attention_params& p = op.params.mla_attention;
-    add_multiply_sizes(std::max(p.n_latent, p.n_nope), sizes);
+    add_multiply_sizes(std::max(p.n_latent, p.n_nope), 0, sizes);  // its rounded rows lie in `latent`
     add_attend_sizes(program, p.n_latent + p.n_rope, 0, kHeadsOfItem, sizes);
     sizes.latent = std::max(sizes.latent, static_cast<size_t>(ItemMemory(p).total()));
 }

@@ -142,8 +142,8 @@ class Experts {
 
 void add_moe_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes) {
     const int64_t n_embd = program.operands[op.src[0]].dims[0], n_ff = program.operands[op.src[5]].dims[0];
-    add_multiply_sizes(std::max(n_embd, n_ff), sizes);
-    sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_embd).n_bytes));
+    add_multiply_sizes(n_embd, max_rows, sizes);
+    add_multiply_sizes(n_ff, 0, sizes);  // the experts' own rows lie in `gathered`
     const WindowMemory size(n_embd, n_ff);
     sizes.experts = std::max(sizes.experts, static_cast<size_t>(size.rows + 2 * size.gates));
     sizes.gathered = std::max(sizes.gathered, static_cast<size_t>(size.rounded + size.hidden));

@@ -84,7 +84,8 @@ void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols
 // Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same rounded. Called by any thread.
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch);
-void add_multiply_sizes(int64_t n_cols, Sizes& sizes);
+// Memory for products of max_rows source rows.
+void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes);
 
 // Rows of a matrix for one work item, so that every thread gets several and streams a contiguous piece.
 int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows);
@@ -104,7 +105,7 @@ void add_moe_sizes(const ponder_program& program, const ponder_op& op, int32_t m
 
 // ---- Attention over the cache
 
-// What attention reads: keys of one kind of head at a place of a cached row, values beside them or, if v_offset says so, among them.
+// What attention reads: keys of one kind of head at a place of a cached row, and values beside them or among them.
 struct CachedHeads {
     uint64_t k_offset, v_offset;  // of the layer in a page
     int64_t k_width, v_width;     // elements of a cached row

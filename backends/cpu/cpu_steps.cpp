@@ -2,7 +2,6 @@
 // Groups a program's operators into steps: which function runs which operators, fused ones first.
 #include <algorithm>
 
-#include "activation.hpp"
 #include "cpu_plan.hpp"
 
 namespace ponder::cpu {
@@ -90,11 +89,8 @@ Sizes measure(const ponder_program& program, int32_t max_rows) {
     Sizes sizes;
     for (int32_t i = 0; i < program.n_ops; i++) {
         const ponder_op& op = program.ops[i];
-        if (op.kind == PONDER_OP_MATMUL || op.kind == PONDER_OP_LOGITS) {
-            const int64_t n_cols = program.operands[op.src[0]].dims[0];
-            add_multiply_sizes(n_cols, sizes);
-            sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
-        }
+        if (op.kind == PONDER_OP_MATMUL || op.kind == PONDER_OP_LOGITS)
+            add_multiply_sizes(program.operands[op.src[0]].dims[0], max_rows, sizes);
         if (op.kind == PONDER_OP_ATTENTION) add_attention_sizes(program, op, sizes);
         if (op.kind == PONDER_OP_MLA_ATTENTION) add_mla_sizes(program, op, sizes);
         if (op.kind == PONDER_OP_MOE_FFN) add_moe_sizes(program, op, max_rows, sizes);

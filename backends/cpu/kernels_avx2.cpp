@@ -12,7 +12,9 @@ namespace ponder::cpu {
 
 namespace {
 
-struct Vector {
+#include "kernels_x86.hpp"
+
+struct Vector : X86Vector {
     struct Bytes {
         __m256i low, high;
     };
@@ -22,10 +24,7 @@ struct Vector {
     struct Floats {
         __m256 low, high;
     };
-    using Floats8 = __m256;
 
-    static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-    static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
     static Bytes load(const void* p) { return {load32(p), load32(static_cast<const char*>(p) + 32)}; }
     static Bytes pair(const void* p, const void* q) { return {load32(p), load32(q)}; }
     static Bytes twice(const void* p) { return {load32(p), load32(p)}; }
@@ -143,19 +142,6 @@ struct Vector {
         return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
     }
 
-    static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
-    static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
-    static Floats8 zero8() { return _mm256_setzero_ps(); }
-    static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
-    static Floats8 widen_i8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
-    static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
-    static Floats8 scale8(Floats8 x, float y) { return _mm256_mul_ps(x, _mm256_set1_ps(y)); }
-    static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) { return _mm256_fmadd_ps(x, y, z); }
-    static float sum8(Floats8 x) {
-        __m128 half = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-        half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-        return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-    }
     static Floats widen_u8x16(const uint8_t* p) {
         const __m128i x = load16(p);
         return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(x)), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(x, 8)))};

@@ -12,15 +12,14 @@ namespace ponder::cpu {
 
 namespace {
 
-struct Vector {
+#include "kernels_x86.hpp"
+
+struct Vector : X86Vector {
     using Bytes = __m512i;
     using Ints = __m512i;  // lane i: elements 4i to 4i + 3
     using Floats = __m512;
-    using Floats8 = __m256;
 
     static Bytes load(const void* p) { return _mm512_loadu_si512(p); }
-    static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-    static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
     static Bytes pair(const void* p, const void* q) { return _mm512_inserti64x4(_mm512_castsi256_si512(load32(p)), load32(q), 1); }
     static Bytes twice(const void* p) { return _mm512_broadcast_i64x4(load32(p)); }
     static Bytes quarters(const void* p, const void* q) {
@@ -110,19 +109,6 @@ struct Vector {
     }
     static float maximum(Floats x) { return _mm512_reduce_max_ps(x); }
 
-    static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
-    static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
-    static Floats8 zero8() { return _mm256_setzero_ps(); }
-    static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
-    static Floats8 widen_i8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
-    static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
-    static Floats8 scale8(Floats8 x, float y) { return _mm256_mul_ps(x, _mm256_set1_ps(y)); }
-    static Floats8 fma8(Floats8 x, Floats8 y, Floats8 z) { return _mm256_fmadd_ps(x, y, z); }
-    static float sum8(Floats8 x) {
-        __m128 half = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-        half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-        return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-    }
     static Floats widen_u8x16(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load16(p))); }
     static Floats widen_i8x16(uint64_t first, uint64_t last) {
         return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_set_epi64x(static_cast<int64_t>(last), static_cast<int64_t>(first))));

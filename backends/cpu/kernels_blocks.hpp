@@ -7,7 +7,7 @@
 //   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
 //   take_minimums(x, b, m) adds what the format subtracts
 //   kGroup                 columns that share a scale and, if kHasMinimums, a minimum
-//   store_scales(s, m)     scales and minimums of the block's groups, kPanelRows floats apart
+//   store_scales(s, m)     scales and minimums of the block's groups, kRowsOfPanel floats apart
 constexpr int kSigned = 7;
 
 struct RoundedRow {
@@ -15,8 +15,6 @@ struct RoundedRow {
     RoundedRow(const std::byte* row, const RoundedLayout& at)
         : codes(reinterpret_cast<const int8_t*>(row)),
           neg_sums(reinterpret_cast<const int32_t*>(row + at.neg_sums)),
-          neg_sums32(reinterpret_cast<const int32_t*>(row + at.neg_sums32)),
-          neg_sums16(reinterpret_cast<const int32_t*>(row + at.neg_sums16)),
           scales32(reinterpret_cast<const float*>(row + at.scales32)),
           scales16(reinterpret_cast<const float*>(row + at.scales16)),
           sums32(reinterpret_cast<const float*>(row + at.sums32)),
@@ -24,12 +22,11 @@ struct RoundedRow {
     // The same row from element n on, a multiple of 64.
     RoundedRow from(int64_t n) const {
         RoundedRow x = *this;
-        x.codes += n, x.neg_sums += n / 4, x.neg_sums32 += n / 32, x.neg_sums16 += n / 16, x.scales32 += n / 32, x.scales16 += n / 16,
-            x.sums32 += n / 32, x.sums16 += n / 16;
+        x.codes += n, x.neg_sums += n / 4, x.scales32 += n / 32, x.scales16 += n / 16, x.sums32 += n / 32, x.sums16 += n / 16;
         return x;
     }
     const int8_t* codes;
-    const int32_t *neg_sums, *neg_sums32, *neg_sums16;
+    const int32_t* neg_sums;
     const float *scales32, *scales16, *sums32, *sums16;
 };
 
@@ -77,8 +74,8 @@ struct EightGroups {
         Vector::store8(lanes, scales);
         Vector::store8(lanes + 8, mins);
         for (int g = 0; g < 8; g++) {
-            s[g * kPanelRows] = lanes[g];
-            m[g * kPanelRows] = lanes[8 + g];
+            s[g * kRowsOfPanel] = lanes[g];
+            m[g * kRowsOfPanel] = lanes[8 + g];
         }
     }
     static constexpr int kShift = 0;
@@ -120,7 +117,7 @@ struct SixteenGroups {
     static void store(float* dst, Vector::Floats values) {
         float lanes[16];
         Vector::store(lanes, values);
-        for (int g = 0; g < 16; g++) dst[g * kPanelRows] = lanes[g];
+        for (int g = 0; g < 16; g++) dst[g * kRowsOfPanel] = lanes[g];
     }
     void store_scales(float* s, float*) const { store(s, scales); }
     Vector::Floats scales;
@@ -201,7 +198,7 @@ struct BlockIq4Xs : NoMinimums {
     void store_scales(float* s, float*) const {
         float lanes[8];
         Vector::store8(lanes, scales);
-        for (int g = 0; g < 8; g++) s[g * kPanelRows] = lanes[g];
+        for (int g = 0; g < 8; g++) s[g * kRowsOfPanel] = lanes[g];
     }
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
         uint64_t low = copy<uint32_t>(p + 4), high = copy<uint16_t>(p + 2);  // a nibble and a bit pair a group: to bytes
@@ -233,7 +230,7 @@ struct TwoBlocks {
     static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes, kGroup = 32;
     void store_scales(float* s, float*) const {
         s[0] = half_at(p);
-        s[kPanelRows] = half_at(q);
+        s[kRowsOfPanel] = half_at(q);
     }
     explicit TwoBlocks(const uint8_t* first) : p(first), q(first + bytes) {}
     Scales scales_for(const RoundedRow& x, int64_t b) const {
@@ -261,9 +258,9 @@ struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
     static constexpr bool kHasMinimums = true;
     void store_scales(float* s, float* m) const {
         s[0] = half_at(this->p);
-        s[kPanelRows] = half_at(this->q);
+        s[kRowsOfPanel] = half_at(this->q);
         m[0] = -half_at(this->p + 2);
-        m[kPanelRows] = -half_at(this->q + 2);
+        m[kRowsOfPanel] = -half_at(this->q + 2);
     }
     struct Minimums {
         float sum;
@@ -340,7 +337,7 @@ struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
     // The levels are doubled, so the scale is half of 2^(e - 127): subnormal below e = 2.
     void store_scales(float* s, float*) const {
         s[0] = half_scale(*p);
-        s[kPanelRows] = half_scale(*q);
+        s[kRowsOfPanel] = half_scale(*q);
     }
     static float half_scale(uint8_t e) { return from_bits<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
     Scales scales_for(const RoundedRow& x, int64_t b) const {

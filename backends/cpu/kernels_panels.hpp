@@ -9,8 +9,8 @@
 struct PanelParts {
     PanelParts(std::byte* panel, int64_t n_cols, int64_t group)
         : codes(reinterpret_cast<uint8_t*>(panel)),
-          scales(reinterpret_cast<float*>(panel + kPanelRows * n_cols)),
-          mins(scales + kPanelRows * n_cols / group) {}
+          scales(reinterpret_cast<float*>(panel + kRowsOfPanel * n_cols)),
+          mins(scales + kRowsOfPanel * n_cols / group) {}
     uint8_t* codes;
     float *scales, *mins;
 };
@@ -21,12 +21,12 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
     const PanelParts parts(panel, n_cols, Block::kGroup);
     const int64_t n_blocks = n_cols / Block::kStepLength;
     for (int64_t b = 0; b < n_blocks; b++) {
-        Vector::Bytes codes[Block::kSteps][kPanelRows];
-        for (int64_t r = 0; r < kPanelRows; r++) {
-            const int64_t at = b * Block::kStepLength / Block::kGroup * kPanelRows + r;
+        Vector::Bytes codes[Block::kSteps][kRowsOfPanel];
+        for (int64_t r = 0; r < kRowsOfPanel; r++) {
+            const int64_t at = b * Block::kStepLength / Block::kGroup * kRowsOfPanel + r;
             if (r >= n_rows) {
                 for (int g = 0; g < Block::kStepLength / Block::kGroup; g++)
-                    parts.scales[at + g * kPanelRows] = parts.mins[at + g * kPanelRows] = 0.0f;
+                    parts.scales[at + g * kRowsOfPanel] = parts.mins[at + g * kRowsOfPanel] = 0.0f;
                 for (int k = 0; k < Block::kSteps; k++) codes[k][r] = Vector::bits(0, 0);
                 continue;
             }
@@ -38,7 +38,7 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
             block.store_scales(parts.scales + at, parts.mins + at);
         }
         for (int k = 0; k < Block::kSteps; k++)
-            Vector::interleave(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kPanelRows);
+            Vector::interleave(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kRowsOfPanel);
     }
 }
 
@@ -56,7 +56,7 @@ inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel
         sums[i] = Vector::zero();
     }
     const uint8_t* codes = panel.codes;
-    for (int64_t g = 0; g < n_cols / Block::kGroup; g++, codes += Block::kGroup * kPanelRows) {
+    for (int64_t g = 0; g < n_cols / Block::kGroup; g++, codes += Block::kGroup * kRowsOfPanel) {
         const int64_t part = 4 * g;
         Vector::Ints products[N];
         for (int i = 0; i < N; i++) {
@@ -65,16 +65,16 @@ inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel
             products[i] = Vector::repeat(too_large * (1 << Block::kShift));
         }
         unrolled<Block::kGroup / 4>([&]<int k>() __attribute__((always_inline)) {
-            const Vector::Bytes four = Vector::load(codes + k * 4 * kPanelRows);
+            const Vector::Bytes four = Vector::load(codes + k * 4 * kRowsOfPanel);
             for (int i = 0; i < N; i++) products[i] = Vector::add_fours(products[i], four, rows[i] + g * Block::kGroup + 4 * k);
         });
-        const Vector::Floats scales = Vector::load_floats(panel.scales + g * kPanelRows);
+        const Vector::Floats scales = Vector::load_floats(panel.scales + g * kRowsOfPanel);
         for (int i = 0; i < N; i++) {
             const float scale = copy<float>(rows[i] + (is_wide ? at.scales32 : at.scales16) + part);
             sums[i] = Vector::fma(Vector::multiply(Vector::to_floats(products[i]), Vector::set(scale)), scales, sums[i]);
         }
         if constexpr (Block::kHasMinimums) {
-            const Vector::Floats mins = Vector::load_floats(panel.mins + g * kPanelRows);
+            const Vector::Floats mins = Vector::load_floats(panel.mins + g * kRowsOfPanel);
             for (int i = 0; i < N; i++) {
                 const float sum = copy<float>(rows[i] + (is_wide ? at.sums32 : at.sums16) + part);
                 sums[i] = Vector::negative_fma(Vector::set(sum), mins, sums[i]);
@@ -82,11 +82,11 @@ inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel
         }
     }
     for (int i = 0; i < N; i++) {
-        if (n_rows == kPanelRows) {
+        if (n_rows == kRowsOfPanel) {
             Vector::store(dst + i * dst_stride, sums[i]);
             continue;
         }
-        float lanes[kPanelRows];
+        float lanes[kRowsOfPanel];
         Vector::store(lanes, sums[i]);
         copy_bytes(dst + i * dst_stride, lanes, static_cast<size_t>(n_rows) * sizeof(float));
     }

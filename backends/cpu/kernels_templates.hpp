@@ -6,9 +6,6 @@
 alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// Weight rows of a panel; see kernels_panels.hpp.
-constexpr int64_t kPanelRows = 16;
-
 #include "kernels_blocks.hpp"
 
 // Calls body.operator()<k>() for k of [0, n).
@@ -133,45 +130,28 @@ struct LoadBf16 {
     static float one(const std::byte* p, int64_t i) { return from_bits<float>(uint32_t{copy<uint16_t>(p + 2 * i)} << 16); }
 };
 
-// A float row times N activation rows, in four sums of 16 lanes and a rest.
-template <class Load, int N>
-inline __attribute__((always_inline)) void dot_floats(const std::byte* p, const float* x, int64_t x_stride, int64_t n, float (&result)[N]) {
-    constexpr int kSums = N == 1 ? 4 : 2;
-    Vector::Floats sums[N][kSums];
-    for (int i = 0; i < N; i++) {
-        for (int s = 0; s < kSums; s++) sums[i][s] = Vector::zero();
-    }
+// A float row times an activation row, in four sums of 16 lanes and a rest.
+template <class Load>
+inline __attribute__((always_inline)) float dot_floats(const std::byte* p, const float* x, int64_t n) {
+    constexpr int kSums = 4;
+    Vector::Floats sums[kSums] = {Vector::zero(), Vector::zero(), Vector::zero(), Vector::zero()};
     int64_t j = 0;
     for (; j + 16 * kSums <= n; j += 16 * kSums) {
-        for (int s = 0; s < kSums; s++) {
-            const Vector::Floats w = Load::at(p, j + 16 * s);
-            for (int i = 0; i < N; i++) sums[i][s] = Vector::fma(w, Vector::load_floats(x + i * x_stride + j + 16 * s), sums[i][s]);
-        }
+        for (int s = 0; s < kSums; s++) sums[s] = Vector::fma(Load::at(p, j + 16 * s), Vector::load_floats(x + j + 16 * s), sums[s]);
     }
-    for (; j + 16 <= n; j += 16) {
-        const Vector::Floats w = Load::at(p, j);
-        for (int i = 0; i < N; i++) sums[i][0] = Vector::fma(w, Vector::load_floats(x + i * x_stride + j), sums[i][0]);
-    }
-    for (int i = 0; i < N; i++) {
-        for (int s = 1; s < kSums; s++) sums[i][0] = Vector::add(sums[i][0], sums[i][s]);
-        result[i] = Vector::sum(sums[i][0]);
-        for (int64_t rest = j; rest < n; rest++) result[i] += Load::one(p, rest) * x[i * x_stride + rest];
-    }
+    for (; j + 16 <= n; j += 16) sums[0] = Vector::fma(Load::at(p, j), Vector::load_floats(x + j), sums[0]);
+    for (int s = 1; s < kSums; s++) sums[0] = Vector::add(sums[0], sums[s]);
+    float result = Vector::sum(sums[0]);
+    for (; j < n; j++) result += Load::one(p, j) * x[j];
+    return result;
 }
 
 template <class Load>
 void dot_float_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride,
                     int64_t n_x, float* dst, int64_t dst_stride) {
-    const auto* values = reinterpret_cast<const float*>(x);
-    const int64_t stride = x_stride / static_cast<int64_t>(sizeof(float));
     for (int64_t r = 0; r < n_rows; r++) {
-        const std::byte* p = rows + r * row_bytes;
-        // One at a time, so that the order of a sum never depends on the number of rows.
-        for (int64_t i = 0; i < n_x; i++) {
-            float result[1];
-            dot_floats<Load, 1>(p, values + i * stride, stride, n_cols, result);
-            dst[i * dst_stride + r] = result[0];
-        }
+        for (int64_t i = 0; i < n_x; i++)
+            dst[i * dst_stride + r] = dot_floats<Load>(rows + r * row_bytes, reinterpret_cast<const float*>(x + i * x_stride), n_cols);
     }
 }
 

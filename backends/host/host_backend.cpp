@@ -29,6 +29,23 @@ int64_t count_tokens(const ponder_program& program) {
     return n;
 }
 
+// A batch comes from the library's own runtime; what would read out of bounds is refused all the same. Null: nothing would.
+const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
+    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs)
+        return "batch larger than the plan";
+    for (int32_t r = 0; r < batch.n_rows; r++) {
+        if (batch.tokens[r] < 0 || batch.tokens[r] >= plan.n_tokens) return "token outside of the vocabulary";
+        if (batch.sequences[r] < 0 || batch.sequences[r] >= batch.n_sequences) return "row of an unknown sequence";
+        const int64_t capacity = int64_t{batch.kv[batch.sequences[r]].n_pages} * plan.program->kv_page_tokens;
+        if (batch.positions[r] < 0 || batch.positions[r] >= capacity) return "position outside of the cache";
+    }
+    if (batch.source == nullptr && plan.has_streams) return "a program with streamed weights needs their source";
+    for (int32_t o = 0; o < batch.n_outputs; o++) {
+        if (batch.output_rows[o] < 0 || batch.output_rows[o] >= batch.n_rows) return "output of an unknown row";
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 ponder_status report(ponder_error* err, ponder_status status, const char* message) {
@@ -134,20 +151,21 @@ void set_up(ponder_compiled& plan, ponder_device_handle* device, const ponder_pr
 
 void release(ponder_device_handle*, ponder_compiled* plan) { delete plan; }
 
-const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
-    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs)
-        return "batch larger than the plan";
-    for (int32_t r = 0; r < batch.n_rows; r++) {
-        if (batch.tokens[r] < 0 || batch.tokens[r] >= plan.n_tokens) return "token outside of the vocabulary";
-        if (batch.sequences[r] < 0 || batch.sequences[r] >= batch.n_sequences) return "row of an unknown sequence";
-        const int64_t capacity = int64_t{batch.kv[batch.sequences[r]].n_pages} * plan.program->kv_page_tokens;
-        if (batch.positions[r] < 0 || batch.positions[r] >= capacity) return "position outside of the cache";
-    }
-    if (batch.source == nullptr && plan.has_streams) return "a program with streamed weights needs their source";
-    for (int32_t o = 0; o < batch.n_outputs; o++) {
-        if (batch.output_rows[o] < 0 || batch.output_rows[o] >= batch.n_rows) return "output of an unknown row";
-    }
-    return nullptr;
+int32_t answer_support(const char* why, char* reason, size_t reason_size) {
+    if (why != nullptr && reason != nullptr && reason_size > 0) std::snprintf(reason, reason_size, "%s", why);
+    return why == nullptr;
+}
+
+ponder_status run_checked(ponder_compiled* plan, const ponder_run* batch, ponder_error* err,
+                          void (*steps)(ponder_compiled& plan, const ponder_run& batch, ponder_error& failure)) try {
+    if (const char* fault = find_fault(*plan, *batch)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
+    ponder_error failure{};
+    steps(*plan, *batch, failure);
+    if (failure.status != PONDER_STATUS_OK) return report(err, static_cast<ponder_status>(failure.status), failure.message);
+    const bool is_cancelled = batch->should_stop != nullptr && batch->should_stop(batch->user_data) != 0;
+    return is_cancelled ? report(err, PONDER_STATUS_CANCELLED, "cancelled") : PONDER_STATUS_OK;
+} catch (const std::bad_alloc&) {
+    return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for an operator's scratch");
 }
 
 }  // namespace ponder::host

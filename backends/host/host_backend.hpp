@@ -61,7 +61,29 @@ const char* find_unreadable(const ponder_program& program, const ponder_op& op);
 // Fills the common part of a plan. Throws std::bad_alloc.
 void set_up(ponder_compiled& plan, ponder_device_handle* device, const ponder_program& program, int32_t max_rows, int32_t max_outputs);
 void release(ponder_device_handle*, ponder_compiled* plan);
-// What of a batch would read out of bounds; null: nothing. The library's own runtime sends none such.
-const char* find_fault(const ponder_compiled& plan, const ponder_run& batch);
+// The answer of `supports`: 1 if why is null; otherwise 0, and why goes to `reason`, which may be null.
+int32_t answer_support(const char* why, char* reason, size_t reason_size);
+// Runs steps(plan, batch, failure) on a batch that was checked first; `failure` has no status until a step sets one.
+ponder_status run_checked(ponder_compiled* plan, const ponder_run* batch, ponder_error* err,
+                          void (*steps)(ponder_compiled& plan, const ponder_run& batch, ponder_error& failure));
+
+// A function table with what is the same for all; a backend fills in the rest.
+constexpr ponder_backend common_table(const char* name) {
+    return {
+        .struct_size = sizeof(ponder_backend),
+        .api_version = PONDER_BACKEND_API_VERSION,
+        .name = name,
+        .device_count = [] { return int32_t{1}; },
+        .device_close = device_close,
+        .device_threads = device_threads,
+        .buffer_alloc = buffer_alloc,
+        .buffer_free = buffer_free,
+        .buffer_write = buffer_write,
+        .buffer_read = buffer_read,
+        .buffer_copy = buffer_copy,
+        .buffer_import = buffer_import,
+        .release = release,
+    };
+}
 
 }  // namespace ponder::host
