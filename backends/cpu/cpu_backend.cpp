@@ -67,6 +67,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
         scratch.state.resize(sizes.state);
         scratch.latent.resize(sizes.latent);
         scratch.panel.resize(sizes.panel);
+        scratch.sums.resize(sizes.sums);
     }
     *out = plan.release();
     return PONDER_STATUS_OK;

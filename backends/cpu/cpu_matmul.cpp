@@ -11,7 +11,13 @@ namespace {
 
 constexpr int64_t kDecodedRows = 4;
 // From this many source rows on, expanding weights to panels pays.
-constexpr int64_t kPanelsFrom = 8;
+constexpr int64_t kPanelsFrom = 8, kTilesFrom = 8;
+// Weight rows whose sums a thread keeps while it goes through the columns.
+constexpr int64_t kTilePieceRows = 256;
+
+int64_t bytes_of_row(const Matrix& weight) {
+    return static_cast<int64_t>(weight.n_cols / weight.type->block_len * weight.type->block_bytes);
+}
 
 // Types without a kernel are decoded to float32, some rows at a time.
 void multiply_decoded(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
@@ -30,29 +36,65 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
 
-bool needs_rounding(const Run& run, const Matrix& weight) {
-    const DotKernel* kernel = find_kernel(run, weight);
-    return kernel != nullptr && !kernel->takes_floats;
+// The same through bfloat16 tiles: columns outside, so that what all rows of a piece read of the source stays in a cache.
+void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& product, int64_t first, int64_t n, const std::byte* x,
+                    int64_t n_rows, ThreadScratch& scratch) {
+    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(RowForm::kBf16, n_cols);
+    for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
+        const int64_t piece = std::min(n, kTilePieceRows), width = (piece + kRowsOfTilePanel - 1) / kRowsOfTilePanel * kRowsOfTilePanel;
+        auto* sums = reinterpret_cast<float*>(scratch.sums.data());
+        for (int64_t column = 0; column < n_cols; column += kTilePanelColumns) {
+            const int64_t some = std::min(kTilePanelColumns, n_cols - column);
+            for (int64_t r = 0; r < piece; r += kRowsOfTilePanel) {
+                kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column, some,
+                                    scratch.panel.data());
+                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows, sums + r, width, column == 0);
+            }
+        }
+        for (int64_t i = 0; i < n_rows; i++)
+            std::copy_n(sums + i * width, piece, product.dst + i * product.stride + (first - product.first_row));
+    }
 }
 
 }  // namespace
 
+RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows) {
+    const DotKernel* kernel = find_kernel(run, weight);
+    if (kernel == nullptr || kernel->takes_floats) return RowForm::kFloats;
+    const bool has_tiles = run.kernels.tiles != nullptr && kernel->expand_tiles != nullptr;
+    return has_tiles && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0 ? RowForm::kBf16 : RowForm::kInt8;
+}
+
+int64_t row_bytes(RowForm form, int64_t n_cols) {
+    // A line more than the row, so that the rows of a tile do not fall into one set of the first-level cache.
+    if (form == RowForm::kBf16) return (2 * n_cols + 63) / 64 * 64 + 64;
+    return RoundedLayout(n_cols).n_bytes;
+}
+
+void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst) {
+    (form == RowForm::kBf16 ? run.kernels.tiles->round_row : run.kernels.round_row)(src, n_cols, dst);
+}
+
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
-    sizes.panel = std::max(sizes.panel, static_cast<size_t>(panel_bytes(n_cols)));
+    sizes.panel = std::max(sizes.panel, static_cast<size_t>(std::max(panel_bytes(n_cols), kTilePanelBytes)));
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
+    sizes.sums = std::max(sizes.sums, static_cast<size_t>(max_rows * kTilePieceRows) * sizeof(float));
     sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
 
 int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     constexpr int64_t kPiecesPerThread = 6, kGranule = 8, kLargest = 128;
+    const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
+    if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
+        return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick.
     if (n_rows >= kPanelsFrom) return kRowsOfPanel;
-    return std::clamp(n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread) / kGranule * kGranule, kGranule, kLargest);
+    return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 
-void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {
-    const int64_t row_bytes = RoundedLayout(n_cols).n_bytes;
-    run.pool.parallel_for(n_rows, [&](int64_t r, int) { run.kernels.round_row(src + r * n_cols, n_cols, dst + r * row_bytes); });
+void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {
+    const int64_t size = row_bytes(form, n_cols);
+    run.pool.parallel_for(n_rows, [&](int64_t r, int) { round_row(run, form, src + r * n_cols, n_cols, dst + r * size); });
 }
 
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
@@ -61,13 +103,15 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
     const DotKernel* kernel = find_kernel(run, weight);
     if (kernel == nullptr) {
         multiply_decoded(run, product, first, n, x, n_rows, scratch);
+    } else if (form_for(run, weight, n_rows) == RowForm::kBf16) {
+        multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
     } else {
-        const auto row_size = static_cast<int64_t>(weight.n_cols / weight.type->block_len * weight.type->block_bytes);
+        const int64_t row_size = bytes_of_row(weight);
         const std::byte* rows = weight.data + first * row_size;
         const auto* source = kernel->takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
         const int64_t stride =
-            kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : RoundedLayout(weight.n_cols).n_bytes;
-        float* dst = product.dst + (first - product.first_row);
+            kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
+    float* dst = product.dst + (first - product.first_row);
         if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0) {
             kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
         } else {
@@ -86,10 +130,14 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
 
 namespace {
 
-// Rounds the source rows to the plan's memory if one of their products takes them so.
+// Rounds the source rows to the plan's memory if one of their products takes them so; all that do take the same form.
 void round_source(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
-    if (std::any_of(products.begin(), products.end(), [&](const Product& p) { return needs_rounding(run, p.weight); }))
-        round_rows(run, x, n_rows, products.front().weight.n_cols, run.plan.rounded.data());
+    for (const Product& p : products) {
+        const RowForm form = form_for(run, p.weight, n_rows);
+        if (form == RowForm::kFloats) continue;
+        round_rows(run, form, x, n_rows, p.weight.n_cols, run.plan.rounded.data());
+        return;
+    }
 }
 
 // Products of the same source rows.

@@ -99,8 +99,10 @@ class Item {
 
     // Rows [first, first + n) of a matrix times source_, to dst [rows, n].
     void multiply(const Matrix& matrix, int64_t first, int64_t n, float* dst, int64_t stride) {
-        const int64_t row_size = RoundedLayout(matrix.n_cols).n_bytes;
-        for (int64_t i = 0; i < rows_.n; i++) run_.kernels.round_row(source_ + i * matrix.n_cols, matrix.n_cols, rounded_ + i * row_size);
+        if (const RowForm form = form_for(run_, matrix, rows_.n); form != RowForm::kFloats) {
+            for (int64_t i = 0; i < rows_.n; i++)
+                round_row(run_, form, source_ + i * matrix.n_cols, matrix.n_cols, rounded_ + i * row_bytes(form, matrix.n_cols));
+        }
         multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = first}, first, n, source_, rounded_, rows_.n,
                       scratch_);
     }
@@ -122,7 +124,7 @@ class Item {
 
 void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
     const ponder_mla_attention_params& p = op.params.mla_attention;
-    add_multiply_sizes(std::max(p.n_latent, p.n_nope), 0, sizes);  // its rounded rows lie in `latent`
+    add_multiply_sizes(std::max(p.n_latent, p.n_nope), kAttendRows, sizes);  // its rounded rows lie in `latent`
     add_attend_sizes(program, p.n_latent + p.n_rope, 0, kHeadsOfItem, sizes);
     sizes.latent = std::max(sizes.latent, static_cast<size_t>(ItemMemory(p).total()));
 }

@@ -49,7 +49,6 @@ class Experts {
             for (const int s : {3, 4, 5}) host::prefetch(run_, op_.src[s], all[i].expert, false);
         }
         std::fill_n(run_.rows(op_.dst[0]), run_.n_rows(op_.dst[0]) * n_embd_, 0.0f);
-        round_rows(run_, run_.rows(op_.src[0]), run_.n_rows(op_.src[0]), n_embd_, run_.plan.rounded.data());
         const bool is_streamed = run_.operand(op_.src[3]).is_streamed != 0;
         for (size_t begin = 0; begin < all.size() && !run_.should_stop();) {
             size_t end = begin;
@@ -72,15 +71,20 @@ class Experts {
             experts.push_back({static_cast<int64_t>(i), 1, hold(3), hold(4), hold(5)});
         }
         if (run_.should_stop()) return;
-        const int64_t n = static_cast<int64_t>(places.size()), row_size = RoundedLayout(n_embd_).n_bytes;
-        run_.pool.parallel_for(n, [&](int64_t i, int) {
-            const int64_t row = places[static_cast<size_t>(i)].row;
-            std::copy_n(run_.rows(op_.src[0]) + row * n_embd_, n_embd_, rows_ + i * n_embd_);
-            std::copy_n(run_.plan.rounded.data() + row * row_size, row_size, rounded_ + i * row_size);
+        const auto by_places = [&](const auto& work) {
+            run_.pool.parallel_for(static_cast<int64_t>(places.size()), [&](int64_t i, int) {
+                const auto after = std::upper_bound(experts.begin(), experts.end(), i, [](int64_t place, const ExpertRows& e) { return place < e.first; });
+                work(i, *(after - 1));
+            });
+        };
+        by_places([&](int64_t i, const ExpertRows& e) {
+            const float* x = run_.rows(op_.src[0]) + places[static_cast<size_t>(i)].row * n_embd_;
+            put_row(*e.gate, e, i, x, rows_, rounded_);
+            if (!is_fused_ && form_for(run_, e.up->get(), e.n) != form_for(run_, e.gate->get(), e.n)) put_row(*e.up, e, i, x, rows_, rounded_);
         });
         in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
-        round_rows(run_, gates_, n, n_ff_, hidden_);
+        by_places([&](int64_t i, const ExpertRows& e) { put_row(*e.down, e, i, gates_ + i * n_ff_, gates_, hidden_); });
         in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
             const Product down = {.weight = e.down->get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
             multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
@@ -89,11 +93,25 @@ class Experts {
         if (!run_.should_stop()) add_results(places);
     }
 
+    // Row x of place i in the form that a matrix of its expert reads. An expert's rounded rows begin where int8 ones of those before it end.
+    void put_row(const HeldMatrix& held, const ExpertRows& e, int64_t i, const float* x, float* floats, std::byte* rounded) const {
+        const Matrix& matrix = held.get();
+        const RowForm form = form_for(run_, matrix, e.n);
+        float* copy = floats + i * matrix.n_cols;
+        if (form != RowForm::kFloats)
+            round_row(run_, form, x, matrix.n_cols,
+                      rounded + e.first * RoundedLayout(matrix.n_cols).n_bytes + (i - e.first) * row_bytes(form, matrix.n_cols));
+        else if (copy != x)
+            std::copy_n(x, matrix.n_cols, copy);
+    }
+
     // Calls work(expert, first row of its matrix, rows, scratch) for all pieces of n_matrix_rows rows of all experts.
     template <class Work>
     void in_pieces(const std::vector<ExpertRows>& experts, int64_t n_matrix_rows, const Work& work) {
         const int64_t n_experts = static_cast<int64_t>(experts.size());
-        const int64_t chunk = choose_chunk(run_, n_matrix_rows * n_experts, 1), n_pieces = (n_matrix_rows + chunk - 1) / chunk;
+        int64_t most = 0;
+        for (const ExpertRows& e : experts) most = std::max(most, e.n);
+        const int64_t chunk = choose_chunk(run_, n_matrix_rows * n_experts, most), n_pieces = (n_matrix_rows + chunk - 1) / chunk;
         run_.pool.parallel_for(n_experts * n_pieces, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             const int64_t first = i % n_pieces * chunk;

@@ -25,18 +25,31 @@ struct Sizes {
     size_t decoded = 0;                                  // rows of types without a kernel of their own
     size_t keys = 0, values = 0, scores = 0, state = 0;  // a page of the cache, and what is summed over pages
     size_t latent = 0;                                   // cpu_mla.cpp's rows
-    size_t panel = 0;                                    // bytes: expanded weight rows
+    size_t panel = 0, sums = 0;                          // bytes: expanded weight rows, and what tiles sum
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0;                // floats: rows of chosen experts
 
-    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float) + panel; }
+    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float) + panel + sums; }
     size_t plan_bytes() const { return rounded + gathered + experts * sizeof(float); }
+};
+
+// Bytes that begin with a line of the cache.
+class LineBytes {
+  public:
+    void resize(size_t n) { lines_.resize((n + sizeof(Line) - 1) / sizeof(Line)); }
+    std::byte* data() { return reinterpret_cast<std::byte*>(lines_.data()); }
+
+  private:
+    struct alignas(64) Line {
+        std::byte bytes[64];
+    };
+    std::vector<Line> lines_;
 };
 
 struct ThreadScratch {
     std::vector<float> decoded, keys, values, scores, state, latent;
-    std::vector<std::byte> panel;
+    LineBytes panel, sums;
 };
 
 struct Plan;
@@ -57,7 +70,7 @@ struct Step {
 struct Plan : ponder_compiled {
     const Kernels* kernels = nullptr;
     std::vector<Step> steps;
-    std::vector<std::byte> rounded, gathered;
+    LineBytes rounded, gathered;
     std::vector<float> experts;
     std::vector<ThreadScratch> threads;
 };
@@ -78,10 +91,16 @@ struct Product {
     int64_t first_row = 0;  // the weight's row that dst begins with
 };
 
-// Rows [n_rows, n_cols] of float32 to rounded ones, RoundedLayout(n_cols).n_bytes apart.
-void round_rows(const Run& run, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
+// What a product of a weight with n_rows source rows reads of them.
+enum class RowForm { kFloats, kInt8, kBf16 };
+RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows);
+// Bytes from one rounded row to the next; no form takes more than kInt8 (RoundedLayout).
+int64_t row_bytes(RowForm form, int64_t n_cols);
+void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst);
+// Rows [n_rows, n_cols] of float32, over all threads.
+void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
 
-// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same rounded. Called by any thread.
+// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same in the form for this many. Called by any thread.
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch);
 // Memory for products of max_rows source rows.

@@ -22,13 +22,29 @@ inline constexpr int64_t kRowsOfPanel = 16;
 // Codes, and at most a scale and a minimum for each 16 columns.
 constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + n_cols / 16 * 8); }
 
+// For processors with a matrix unit: columns [first, first + n_cols) of up to 32 weight rows, both multiples of 64 (256 for types of such
+// blocks), become tiles of bfloat16. `panel` has kTilePanelBytes for at most kTilePanelColumns columns.
+using ExpandTiles = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel);
+inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512, kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2;
+
+struct TileKernels {
+    // A float32 row [n] to bfloat16, padded to a multiple of 32.
+    void (*round_row)(const float* src, int64_t n, std::byte* dst);
+    // sums[i * sums_stride + r] (+)= activation row i times weight row r, over the panel's columns: x [n_x] rows of bfloat16 that begin with
+    // the panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes.
+    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums,
+                     int64_t sums_stride, bool is_first);
+};
+
 struct DotKernel {
     int32_t type;       // stored type, its GGUF number
     bool takes_floats;  // x is float32, not rounded
     RowsDot dot;
     ExpandPanel expand;  // null: this instruction set has no panels
     MultiplyPanel multiply;
+    ExpandTiles expand_tiles = nullptr;  // null: no tiles of this type
 };
+inline constexpr int32_t kMaxDots = 32;
 
 struct Kernels {
     const char* name;  // as `--backend cpu/NAME` says
@@ -54,6 +70,7 @@ struct Kernels {
     float (*largest)(const float* x, int64_t n);
     void (*widen_half)(const uint16_t* src, float* dst, int64_t n);
     void (*multiply_by)(float* x, float factor, int64_t n);
+    const TileKernels* tiles = nullptr;  // null: this instruction set has no matrix unit
 
     const DotKernel* find_dot(int32_t stored_type) const {
         for (int32_t i = 0; i < n_dots; i++) {
@@ -67,6 +84,7 @@ struct Kernels {
 const Kernels* generic_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+const Kernels* amx_kernels();
 const Kernels* neon_kernels();
 
 // The best of this processor if name is null, or the one of that name; null if there is none or it cannot run here.

@@ -7,8 +7,20 @@
 //   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
 //   take_minimums(x, b, m) adds what the format subtracts
 //   kGroup                 columns that share a scale and, if kHasMinimums, a minimum
-//   store_scales(s, m)     scales and minimums of the block's groups, kRowsOfPanel floats apart
+//   store_scales<d>(s, m)  scales and minimums of the block's groups, d floats apart
 constexpr int kSigned = 7;
+
+alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+// Calls body.operator()<k>() for k of [0, n).
+template <int n, int k = 0, class Body>
+inline __attribute__((always_inline)) void unrolled(const Body& body) {
+    if constexpr (k < n) {
+        body.template operator()<k>();
+        unrolled<n, k + 1>(body);
+    }
+}
 
 struct RoundedRow {
     RoundedRow() = default;
@@ -69,13 +81,14 @@ struct EightGroups {
         m = Vector::fma8(mins, Vector::load_floats8(x.sums32 + 8 * b), m);
     }
     static float total(Minimums m) { return Vector::sum8(m); }
+    template <int64_t d>
     void store_scales(float* s, float* m) const {
         float lanes[16];
         Vector::store8(lanes, scales);
         Vector::store8(lanes + 8, mins);
         for (int g = 0; g < 8; g++) {
-            s[g * kRowsOfPanel] = lanes[g];
-            m[g * kRowsOfPanel] = lanes[8 + g];
+            s[g * d] = lanes[g];
+            m[g * d] = lanes[8 + g];
         }
     }
     static constexpr int kShift = 0;
@@ -114,12 +127,16 @@ struct SixteenGroups {
         return Vector::spread4<k>(s);
     }
     static constexpr int kGroup = 16;
+    template <int64_t d>
     static void store(float* dst, Vector::Floats values) {
         float lanes[16];
         Vector::store(lanes, values);
-        for (int g = 0; g < 16; g++) dst[g * kRowsOfPanel] = lanes[g];
+        for (int g = 0; g < 16; g++) dst[g * d] = lanes[g];
     }
-    void store_scales(float* s, float*) const { store(s, scales); }
+    template <int64_t d>
+    void store_scales(float* s, float*) const {
+        store<d>(s, scales);
+    }
     Vector::Floats scales;
 };
 
@@ -163,9 +180,10 @@ struct BlockQ3K : SixteenGroups, NoMinimums {
 struct BlockQ2K : SixteenGroups {
     using Minimums = Vector::Floats;
     static constexpr bool kHasMinimums = true;
+    template <int64_t d>
     void store_scales(float* s, float* m) const {
-        store(s, scales);
-        store(m, mins);
+        store<d>(s, scales);
+        store<d>(m, mins);
     }
     static constexpr int kType = 10, kStepBytes = 84;
     explicit BlockQ2K(const uint8_t* block) : p(block) {
@@ -195,10 +213,11 @@ struct BlockQ2K : SixteenGroups {
 struct BlockIq4Xs : NoMinimums {
     using Scales = Vector::Floats8;
     static constexpr int kType = 23, kStepBytes = 136, kSteps = 4, kStepLength = 256, kGroup = 32;
+    template <int64_t d>
     void store_scales(float* s, float*) const {
         float lanes[8];
         Vector::store8(lanes, scales);
-        for (int g = 0; g < 8; g++) s[g * kRowsOfPanel] = lanes[g];
+        for (int g = 0; g < 8; g++) s[g * d] = lanes[g];
     }
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
         uint64_t low = copy<uint32_t>(p + 4), high = copy<uint16_t>(p + 2);  // a nibble and a bit pair a group: to bytes
@@ -228,9 +247,10 @@ template <int bytes>
 struct TwoBlocks {
     using Scales = Vector::Floats;
     static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes, kGroup = 32;
+    template <int64_t d>
     void store_scales(float* s, float*) const {
         s[0] = half_at(p);
-        s[kRowsOfPanel] = half_at(q);
+        s[d] = half_at(q);
     }
     explicit TwoBlocks(const uint8_t* first) : p(first), q(first + bytes) {}
     Scales scales_for(const RoundedRow& x, int64_t b) const {
@@ -256,11 +276,12 @@ template <int bytes>
 struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
     using TwoBlocks<bytes>::TwoBlocks;
     static constexpr bool kHasMinimums = true;
+    template <int64_t d>
     void store_scales(float* s, float* m) const {
         s[0] = half_at(this->p);
-        s[kRowsOfPanel] = half_at(this->q);
+        s[d] = half_at(this->q);
         m[0] = -half_at(this->p + 2);
-        m[kRowsOfPanel] = -half_at(this->q + 2);
+        m[d] = -half_at(this->q + 2);
     }
     struct Minimums {
         float sum;
@@ -335,9 +356,10 @@ struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
     using TwoBlocks::TwoBlocks;
     static constexpr int kType = 39;
     // The levels are doubled, so the scale is half of 2^(e - 127): subnormal below e = 2.
+    template <int64_t d>
     void store_scales(float* s, float*) const {
         s[0] = half_scale(*p);
-        s[kRowsOfPanel] = half_scale(*q);
+        s[d] = half_scale(*q);
     }
     static float half_scale(uint8_t e) { return from_bits<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
     Scales scales_for(const RoundedRow& x, int64_t b) const {

@@ -35,7 +35,7 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
                 const Vector::Bytes step = block.template codes<k>();
                 codes[k][r] = Block::kShift == kSigned ? Vector::flip_signs(step) : step;
             });
-            block.store_scales(parts.scales + at, parts.mins + at);
+            block.template store_scales<kRowsOfPanel>(parts.scales + at, parts.mins + at);
         }
         for (int k = 0; k < Block::kSteps; k++)
             Vector::interleave(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kRowsOfPanel);

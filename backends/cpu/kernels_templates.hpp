@@ -3,19 +3,7 @@
 //
 // Weights are read as stored, 64 codes a step. A step multiplies codes and activation codes in int8, exactly; the sums of four neighbours
 // then take their scales in float32. What a format subtracts (an offset, a minimum) meets the activations' own sums.
-alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
 #include "kernels_blocks.hpp"
-
-// Calls body.operator()<k>() for k of [0, n).
-template <int n, int k = 0, class Body>
-inline __attribute__((always_inline)) void unrolled(const Body& body) {
-    if constexpr (k < n) {
-        body.template operator()<k>();
-        unrolled<n, k + 1>(body);
-    }
-}
 
 // Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
 constexpr int64_t kFetchAhead = 2048;

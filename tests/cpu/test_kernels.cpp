@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every instruction set that runs here against plain C++. Needs nothing but the kernels, so that it can be built for other processors.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -61,7 +62,7 @@ std::vector<std::byte> make_rows(const Format& format, int64_t n_blocks, std::mt
 void compare_panels(const Kernels& kernels, const DotKernel& own, int type, const std::vector<std::byte>& rows, int64_t row_bytes,
                     int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t stride, int64_t n_x, const std::vector<float>& expected,
                     double size) {
-    if (own.multiply == nullptr || n_cols % 64 != 0) return;
+    if (own.multiply == nullptr || n_cols % 64 != 0 || n_rows > kRowsOfPanel) return;
     std::vector<std::byte> panel(static_cast<size_t>(panel_bytes(n_cols)));
     std::vector<float> got(static_cast<size_t>(n_x * n_rows), NAN);
     own.expand(rows.data(), row_bytes, n_rows, n_cols, panel.data());
@@ -70,15 +71,37 @@ void compare_panels(const Kernels& kernels, const DotKernel& own, int type, cons
         check(is_near(got[i], expected[i], size), kernels.name, type, "a product from a panel", got[i], expected[i]);
 }
 
+// bfloat16 keeps eight bits of each factor.
+void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const std::vector<std::byte>& rows, int64_t row_bytes,
+                   int64_t n_rows, int64_t n_cols, const std::vector<float>& x, int64_t n_x, const std::vector<float>& expected, double size) {
+    if (kernels.tiles == nullptr || own.expand_tiles == nullptr || n_cols % 64 != 0) return;
+    constexpr int64_t kColumns = 256;  // several panels
+    const int64_t stride = 2 * n_cols + 64;
+    std::vector<std::byte> rounded(static_cast<size_t>(n_x * stride)), panel(kTilePanelBytes);
+    for (int64_t i = 0; i < n_x; i++) kernels.tiles->round_row(x.data() + i * n_cols, n_cols, rounded.data() + i * stride);
+    std::vector<float> sums(static_cast<size_t>(n_x * kRowsOfTilePanel), NAN);
+    for (int64_t first = 0; first < n_cols; first += kColumns) {
+        const int64_t some = std::min(kColumns, n_cols - first);
+        own.expand_tiles(rows.data(), row_bytes, n_rows, first, some, panel.data());
+        kernels.tiles->multiply(panel.data(), some, rounded.data() + 2 * first, stride, n_x, sums.data(), kRowsOfTilePanel, first == 0);
+    }
+    for (int64_t i = 0; i < n_x; i++) {
+        for (int64_t r = 0; r < n_rows; r++) {
+            const float got = sums[static_cast<size_t>(i * kRowsOfTilePanel + r)], exact = expected[static_cast<size_t>(i * n_rows + r)];
+            check(std::fabs(got - exact) <= 0x1p-5 * size, kernels.name, type, "a product from tiles", got, exact);
+        }
+    }
+}
+
 void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& format, std::mt19937& random) {
     const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
     check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
     if (own == nullptr || base == nullptr) return;
-    for (const int64_t n_blocks : {1, 2, 3, 7}) {
-        const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = 11;
+    for (const int64_t n_blocks : {1, 2, 3, 7, 16}) {
+        const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = n_blocks == 7 ? 21 : 11;
         const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
         const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
-        for (const int64_t n_x : {1, 2, 3, 4, 9, 29}) {
+        for (const int64_t n_x : {1, 2, 3, 4, 9, 29, 67}) {
             std::vector<float> x(static_cast<size_t>(n_x * n_cols));
             std::normal_distribution<float> normal;
             for (float& v : x) v = normal(random);
@@ -98,6 +121,7 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
             for (size_t i = 0; i < got.size(); i++)
                 check(is_near(got[i], expected[i], size), kernels.name, format.type, "a product", got[i], expected[i]);
             compare_panels(kernels, *own, format.type, rows, row_bytes, n_rows, n_cols, source, stride, n_x, expected, size);
+            compare_tiles(kernels, *own, format.type, rows, row_bytes, n_rows, n_cols, x, n_x, expected, size);
             // The same bits for a row alone.
             own->dot(rows.data(), row_bytes, n_rows, n_cols, source + (n_x - 1) * stride, stride, 1, alone.data(), n_rows);
             for (int64_t r = 0; r < n_rows; r++) {
@@ -182,7 +206,7 @@ void compare_rows(const Kernels& kernels, std::mt19937& random) {
 
 int main() {
     const Kernels& plain = *generic_kernels();
-    for (const char* name : {"generic", "avx2", "avx512", "neon"}) {
+    for (const char* name : {"generic", "avx2", "avx512", "amx", "neon"}) {
         const Kernels* kernels = find_kernels(name);
         std::printf("%s: %s\n", name, kernels != nullptr ? "compared" : "skipped, not on this processor");
         if (kernels == nullptr) continue;
