@@ -85,6 +85,12 @@ ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_er
     });
 }
 
+// With a matrix unit, expanding weights is a good part of the work: more rows share it.
+int32_t rows_of_run(int32_t, const ponder_device_options* options) {
+    const Kernels* kernels = find_kernels(host::variant_of(options));
+    return kernels != nullptr && kernels->tiles != nullptr ? 512 : 128;
+}
+
 constexpr ponder_backend kBackend = [] {
     ponder_backend table = host::common_table("cpu");
     table.device_describe = device_describe;
@@ -93,6 +99,7 @@ constexpr ponder_backend kBackend = [] {
     table.scratch_bytes = scratch_bytes;
     table.prepare = prepare;
     table.run = run_plan;
+    table.rows_of_run = rows_of_run;
     return table;
 }();
 

@@ -247,6 +247,8 @@ typedef struct ponder_backend {
     ponder_status (*run)(ponder_compiled *plan, const ponder_run *run, ponder_error *err);
     /* (optional) Waits for runs that return early. */
     ponder_status (*wait)(ponder_compiled *plan, ponder_error *err);
+    /* (optional) The most rows of a run that still make each row cheaper on this device: longer prompts are cut into runs of so many. Absent: 128. */
+    int32_t (*rows_of_run)(int32_t index, const ponder_device_options *options);
 } ponder_backend;
 
 /* How a backend is reached: a function that returns its table, which lives as long as the process. */

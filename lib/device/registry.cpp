@@ -2,6 +2,7 @@
 // Numbers the devices of all backends and finds the one that a request names.
 #include "device/registry.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/log.hpp"
@@ -32,6 +33,13 @@ std::string backend_names() {
 }
 
 }  // namespace
+
+int32_t DeviceSlot::rows_of_run() const {
+    constexpr int32_t kDefault = 128, kMost = 4096;
+    if (backend->struct_size < sizeof(ponder_backend) || backend->rows_of_run == nullptr) return kDefault;
+    const ponder_device_options options{sizeof(ponder_device_options), 0, variant.empty() ? nullptr : variant.c_str()};
+    return std::clamp(backend->rows_of_run(local_index, &options), 1, kMost);
+}
 
 int32_t device_count() {
     int32_t n = 0;

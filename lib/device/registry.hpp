@@ -19,6 +19,8 @@ struct DeviceSlot {
     int32_t local_index = 0;   // within the backend
     int32_t global_index = 0;  // over all backends
     std::string variant;       // ponder_device_options.variant; empty: the best
+
+    int32_t rows_of_run() const;  // as ponder_backend has it
 };
 
 int32_t device_count();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts work into runs of at most kMaxRows rows and hands them to the compiled plan, one turn each.
+// Cuts work into runs of a few hundred rows and hands them to the compiled plan, one turn each.
 #include "runtime/executor.hpp"
 
 #include <algorithm>
@@ -16,10 +16,10 @@ Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& 
     const ponder_program& view = executor->program_.view();
     if (auto expected = executor->expect_context(0); !expected) return expected.error();
     if (experts != nullptr) executor->experts_ = std::make_unique<ExpertSource>(executor->program_, *experts);
-    auto embedding = RowTable::create(device, file, executor->program_, kMaxRows);
+    auto embedding = RowTable::create(device, file, executor->program_, executor->max_rows_);
     if (!embedding) return embedding.error();
     executor->embedding_ = std::move(*embedding);
-    auto plan = device.prepare(view, kMaxRows, kMaxRows);
+    auto plan = device.prepare(view, executor->max_rows_, kMaxOutputs);
     if (!plan) return plan.error();
     executor->plan_ = std::move(*plan);
     executor->kv_pool_ = std::make_shared<KvPool>(device, budget, view.kv_page_bytes, view.kv_page_tokens);
@@ -29,7 +29,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const Device& device, Turns& 
 Executor::~Executor() { budget_.give_back(scratch_bytes_); }
 
 Result<void> Executor::expect_context(int64_t n_context) {
-    const uint64_t needed = device_.backend().scratch_bytes(&program_.view(), kMaxRows, kMaxRows, device_.n_threads(), n_context);
+    const uint64_t needed = device_.backend().scratch_bytes(&program_.view(), max_rows_, kMaxOutputs, device_.n_threads(), n_context);
     const std::lock_guard lock(scratch_mutex_);
     if (needed <= scratch_bytes_) return {};
     if (auto taken = budget_.take(needed - scratch_bytes_, "scratch memory"); !taken) return taken;
@@ -56,10 +56,13 @@ Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl
 Result<void> Executor::append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control) {
     std::vector<Row> rows;
     for (size_t i = 0; i < items.size(); i++) {
-        for (size_t t = 0; t < items[i].tokens.size(); t++) rows.push_back({i, t});
+        for (size_t t = 0; t < items[i].tokens.size(); t++) rows.push_back({i, t, t + items[i].n_rows >= items[i].tokens.size()});
     }
     for (size_t done = 0; done < rows.size();) {
-        const size_t n = std::min<size_t>(kMaxRows, rows.size() - done);
+        size_t n = 0;
+        for (int32_t n_outputs = 0; n < static_cast<size_t>(max_rows_) && done + n < rows.size(); n++) {
+            if (rows[done + n].is_output && ++n_outputs > kMaxOutputs) break;
+        }
         control.set_fraction(static_cast<double>(done) / static_cast<double>(rows.size()));
         if (auto run = run_rows(items, starts, std::span(rows).subspan(done, n), control); !run) return run;
         done += n;
@@ -80,7 +83,7 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
         tokens_.push_back(item.tokens[rows[r].index]);
         positions_.push_back(static_cast<int32_t>(starts[rows[r].item] + static_cast<int64_t>(rows[r].index)));
         sequences_.push_back(static_cast<int32_t>(rows[r].item));
-        if (rows[r].index + item.n_rows >= item.tokens.size()) output_rows_.push_back(static_cast<int32_t>(r));
+        if (rows[r].is_output) output_rows_.push_back(static_cast<int32_t>(r));
     }
     if (embedding_ != nullptr) {
         if (auto read = embedding_->read(tokens_); !read) return read;

@@ -28,8 +28,8 @@ struct EvaluateItem {
 
 class Executor {
   public:
-    // Rows of one run. More make prefill cheaper a token; scratch grows with them, and a run is the unit in which sessions take turns.
-    static constexpr int32_t kMaxRows = 128;
+    // Rows of one run that may ask for logits: a row of the vocabulary each.
+    static constexpr int32_t kMaxOutputs = 128;
 
     // The program's weights must be bound to buffers of the device; all executors of a device share its turns. file: the program's own.
     // experts: null if no weights are streamed.
@@ -53,10 +53,11 @@ class Executor {
     struct Row {
         size_t item;
         size_t index;
+        bool is_output;
     };
 
     Executor(const Device& device, Turns& turns, MemoryBudget& budget, Program program)
-        : device_(device), turns_(turns), budget_(budget), program_(std::move(program)) {}
+        : device_(device), turns_(turns), budget_(budget), program_(std::move(program)), max_rows_(device.slot().rows_of_run()) {}
     Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control);
     Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                           WorkControl& control);
@@ -65,6 +66,7 @@ class Executor {
     Turns& turns_;
     MemoryBudget& budget_;
     Program program_;
+    const int32_t max_rows_;  // of one run, the unit in which sessions take turns
     std::mutex scratch_mutex_;
     uint64_t scratch_bytes_ = 0;             // taken from the budget
     std::unique_ptr<ExpertSource> experts_;  // null without streamed weights

@@ -22,14 +22,14 @@ MemoryNeeds measure_needs(const Program& program, const TextSide& text, const Ru
     // A generation's logits and its sampler's scores and marks: three numbers a vocabulary entry.
     needs.host = kLibraryBytes + 3 * sizeof(float) * static_cast<uint64_t>(program.view().n_vocab);
     if (const Tokenizer* tokenizer = text.tokenizer()) needs.host += tokenizer->memory_bytes();
-    needs.host += RowTable::memory_bytes(program, Executor::kMaxRows);
+    needs.host += RowTable::memory_bytes(program, place.slot.rows_of_run());
     return needs;
 }
 
 }  // namespace
 
 uint64_t RunPlace::scratch_bytes(const ponder_program& program, int64_t n_context) const {
-    return slot.backend->scratch_bytes(&program, Executor::kMaxRows, Executor::kMaxRows, n_threads, n_context);
+    return slot.backend->scratch_bytes(&program, slot.rows_of_run(), Executor::kMaxOutputs, n_threads, n_context);
 }
 
 Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t n_tokens,
