@@ -58,13 +58,17 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
     plan->rounded.resize(sizes.rounded);
     plan->gathered.resize(sizes.gathered);
     plan->experts.resize(sizes.experts);
+    plan->spans.resize(sizes.spans);
     plan->threads.resize(static_cast<size_t>(device->pool->n_threads()));
     for (ThreadScratch& scratch : plan->threads) {
         scratch.decoded.resize(sizes.decoded);
         scratch.keys.resize(sizes.keys);
         scratch.values.resize(sizes.values);
+        scratch.transposed.resize(sizes.transposed);
+        scratch.queries.resize(sizes.queries);
         scratch.scores.resize(sizes.scores);
         scratch.state.resize(sizes.state);
+        scratch.sums_of_heads.resize(sizes.sums_of_heads);
         scratch.latent.resize(sizes.latent);
         scratch.panel.resize(sizes.panel);
         scratch.sums.resize(sizes.sums);

@@ -82,7 +82,7 @@ class Item {
             const int64_t n = std::min<int64_t>(kMapRows, p_.n_nope - j);
             both.decode(first + j, n, scratch_.decoded.data());
             for (int64_t i = 0; i < rows_.n; i++) {
-                run_.kernels.add_weighted(source_ + i * p_.n_nope + j, 0, 1, scratch_.decoded.data(), p_.n_latent, n,
+                run_.kernels.add_weighted(source_ + i * p_.n_nope + j, scratch_.decoded.data(), p_.n_latent, n,
                                           queries_ + i * stride + h * size_.k_dim, p_.n_latent);
             }
         }
@@ -125,7 +125,7 @@ class Item {
 void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
     const ponder_mla_attention_params& p = op.params.mla_attention;
     add_multiply_sizes(std::max(p.n_latent, p.n_nope), kAttendRows, sizes);  // its rounded rows lie in `latent`
-    add_attend_sizes(program, p.n_latent + p.n_rope, 0, kHeadsOfItem, sizes);
+    add_attend_sizes(program, p.n_latent + p.n_rope, p.n_latent, kHeadsOfItem, sizes);
     sizes.latent = std::max(sizes.latent, static_cast<size_t>(ItemMemory(p).total()));
 }
 

@@ -141,7 +141,7 @@ class Experts {
         run_.pool.parallel_for((n_embd_ + kColumns - 1) / kColumns, [&](int64_t piece, int) {
             const int64_t first = piece * kColumns, n = std::min(kColumns, n_embd_ - first);
             for (size_t i = 0; i < places.size(); i++) {
-                run_.kernels.add_weighted(&places[i].weight, 0, 1, rows_ + static_cast<int64_t>(i) * n_embd_ + first, n_embd_, 1,
+                run_.kernels.add_weighted(&places[i].weight, rows_ + static_cast<int64_t>(i) * n_embd_ + first, n_embd_, 1,
                                           run_.rows(op_.dst[0]) + places[i].row * n_embd_ + first, n);
             }
         });

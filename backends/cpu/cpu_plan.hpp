@@ -23,15 +23,16 @@ struct Device : ponder_device_handle {
 struct Sizes {
     // A thread's floats.
     size_t decoded = 0;                                  // rows of types without a kernel of their own
-    size_t keys = 0, values = 0, scores = 0, state = 0;  // a page of the cache, and what is summed over pages
+    size_t keys = 0, values = 0, transposed = 0;         // a tile of the cache
+    size_t queries = 0, scores = 0, state = 0, sums_of_heads = 0;
     size_t latent = 0;                                   // cpu_mla.cpp's rows
     size_t panel = 0, sums = 0;                          // bytes: expanded weight rows, and what tiles sum
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
-    size_t experts = 0;                // floats: rows of chosen experts
+    size_t experts = 0, spans = 0;     // floats: rows of chosen experts; sums of attention over spans of the cache
 
-    size_t thread_bytes() const { return (decoded + keys + values + scores + state + latent) * sizeof(float) + panel + sums; }
-    size_t plan_bytes() const { return rounded + gathered + experts * sizeof(float); }
+    size_t thread_bytes() const { return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads + latent) * sizeof(float) + panel + sums; }
+    size_t plan_bytes() const { return rounded + gathered + (experts + spans) * sizeof(float); }
 };
 
 // Bytes that begin with a line of the cache.
@@ -48,7 +49,7 @@ class LineBytes {
 };
 
 struct ThreadScratch {
-    std::vector<float> decoded, keys, values, scores, state, latent;
+    std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads, latent;
     LineBytes panel, sums;
 };
 
@@ -71,7 +72,7 @@ struct Plan : ponder_compiled {
     const Kernels* kernels = nullptr;
     std::vector<Step> steps;
     LineBytes rounded, gathered;
-    std::vector<float> experts;
+    std::vector<float> experts, spans;
     std::vector<ThreadScratch> threads;
 };
 

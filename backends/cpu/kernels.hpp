@@ -46,6 +46,18 @@ struct DotKernel {
 };
 inline constexpr int32_t kMaxDots = 32;
 
+// Elements [first, first + n) of cached rows of one stored type, row_bytes apart; both are multiples of 16.
+struct CacheKernels {
+    int32_t type;
+    // scores[h * scores_stride + t] = scale * (q[h * n ...] . row t), h < n_q, t < n_tokens
+    void (*score)(const float* q, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n, float scale,
+                  float* scores, int64_t scores_stride);
+    // dst[h * n ...] += sum over t of weights[h * weights_stride + t] * row t
+    void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first,
+                         int64_t n_tokens, float* dst, int64_t n);
+    void (*widen)(const std::byte* row, int64_t first, int64_t n, float* dst);
+};
+
 struct Kernels {
     const char* name;  // as `--backend cpu/NAME` says
     const DotKernel* dots;
@@ -58,19 +70,26 @@ struct Kernels {
     double (*add_and_square)(float* x, const float* delta, int64_t n);
     // dst = x * weight * scale
     void (*scale_by)(const float* x, const float* weight, float scale, float* dst, int64_t n);
-    // What n_q heads of one row do with n_tokens rows of n columns, `stride` apart:
-    // scores[h * scores_stride + t] = scale * (q[h * n ...] . rows[t * stride ...])
-    void (*score)(const float* q, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores,
-                  int64_t scores_stride);
-    // dst[h * n ...] += sum over t of weights[h * weights_stride + t] * rows[t * stride ...]
-    void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens,
-                         float* dst, int64_t n);
+    // dst[i] += sum over r of weights[r] * rows[r * stride + i]
+    void (*add_weighted)(const float* weights, const float* rows, int64_t stride, int64_t n_rows, float* dst, int64_t n);
     // x[i] = exp(x[i] - top); returns their sum.
     float (*exponentials)(float* x, int64_t n, float top);
     float (*largest)(const float* x, int64_t n);
-    void (*widen_half)(const uint16_t* src, float* dst, int64_t n);
     void (*multiply_by)(float* x, float factor, int64_t n);
+    const CacheKernels* caches;  // F32, F16, Q8_0
+    // dst[i * dst_stride + j] (+)= sum over k of a[i * a_stride + k] * b[k * b_stride + j], i < n_a, k < depth, j < n, n a multiple of 16.
+    void (*product)(const float* a, int64_t a_stride, int64_t n_a, const float* b, int64_t b_stride, int64_t depth, int64_t n, float* dst,
+                    int64_t dst_stride, bool adds);
+    // dst[i * dst_stride + r] = src[r * stride + i], r < n_rows, i < n, n a multiple of 16.
+    void (*transpose)(const float* src, int64_t stride, int64_t n_rows, int64_t n, float* dst, int64_t dst_stride);
     const TileKernels* tiles = nullptr;  // null: this instruction set has no matrix unit
+
+    const CacheKernels* find_cache(int32_t stored_type) const {
+        for (int i = 0; i < 3; i++) {
+            if (caches[i].type == stored_type) return &caches[i];
+        }
+        return nullptr;
+    }
 
     const DotKernel* find_dot(int32_t stored_type) const {
         for (int32_t i = 0; i < n_dots; i++) {

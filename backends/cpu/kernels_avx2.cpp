@@ -15,6 +15,7 @@ namespace {
 #include "kernels_x86.hpp"
 
 struct Vector : X86Vector {
+    static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
     struct Bytes {
         __m256i low, high;
     };

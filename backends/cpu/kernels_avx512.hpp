@@ -3,6 +3,7 @@
 #include "kernels_x86.hpp"
 
 struct Vector : X86Vector {
+    static constexpr int kProductVectors = 4;  // side by side in a tile of a product: what the registers hold
     using Bytes = __m512i;
     using Ints = __m512i;  // lane i: elements 4i to 4i + 3
     using Floats = __m512;

@@ -24,6 +24,7 @@ bool has_dot_products() {
 }
 
 struct Vector {
+    static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
     struct Bytes {
         uint8x16_t v[4];
     };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops over float32 rows: rounding, activations, norms, and what attention does with a tile of the cache.
+// Loops over float32 rows: rounding, activations, norms, exponentials.
 
 // Rounds up to 32 elements; returns the scale. Elements that are not all finite have no codes and a scale that is not a number.
 inline float round_block(const float* src, int64_t n, int8_t* codes) {
@@ -117,87 +117,6 @@ void scale_by(const float* x, const float* weight, float scale, float* dst, int6
         });
 }
 
-// Q heads, columns [i, i + 16 * V): rows pass once for all of them.
-template <int Q, int V>
-inline __attribute__((always_inline)) void add_weighted_tile(const float* weights, int64_t weights_stride, const float* rows,
-                                                             int64_t stride, int64_t n_tokens, float* dst, int64_t n) {
-    Vector::Floats sums[Q][V];
-    for (int h = 0; h < Q; h++) {
-        for (int v = 0; v < V; v++) sums[h][v] = Vector::load_floats(dst + h * n + 16 * v);
-    }
-    for (int64_t t = 0; t < n_tokens; t++, rows += stride) {
-        for (int v = 0; v < V; v++) {
-            const Vector::Floats row = Vector::load_floats(rows + 16 * v);
-            for (int h = 0; h < Q; h++) sums[h][v] = Vector::fma(Vector::set(weights[h * weights_stride + t]), row, sums[h][v]);
-        }
-    }
-    for (int h = 0; h < Q; h++) {
-        for (int v = 0; v < V; v++) Vector::store(dst + h * n + 16 * v, sums[h][v]);
-    }
-}
-
-template <int Q>
-inline void add_weighted_heads(const float* weights, int64_t weights_stride, const float* rows, int64_t stride, int64_t n_tokens,
-                               float* dst, int64_t n) {
-    int64_t i = 0;
-    for (; i + 64 <= n; i += 64) add_weighted_tile<Q, 4>(weights, weights_stride, rows + i, stride, n_tokens, dst + i, n);
-    for (; i + 16 <= n; i += 16) add_weighted_tile<Q, 1>(weights, weights_stride, rows + i, stride, n_tokens, dst + i, n);
-    const int some = static_cast<int>(n - i);
-    for (int h = 0; h < Q && some > 0; h++) {
-        Vector::Floats sum = load_some(dst + h * n + i, some);
-        for (int64_t t = 0; t < n_tokens; t++)
-            sum = Vector::fma(Vector::set(weights[h * weights_stride + t]), load_some(rows + t * stride + i, some), sum);
-        store_some(dst + h * n + i, sum, some);
-    }
-}
-
-void add_weighted(const float* weights, int64_t weights_stride, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens,
-                  float* dst, int64_t n) {
-    int64_t h = 0;
-    for (; h + 4 <= n_q; h += 4)
-        add_weighted_heads<4>(weights + h * weights_stride, weights_stride, rows, stride, n_tokens, dst + h * n, n);
-    for (; h < n_q; h++) add_weighted_heads<1>(weights + h * weights_stride, weights_stride, rows, stride, n_tokens, dst + h * n, n);
-}
-
-// Q heads times T <= 4 tokens. A score's bits are the same in every tile.
-template <int Q, int T>
-inline __attribute__((always_inline)) void score_tile(const float* q, const float* rows, int64_t stride, int64_t n, float scale,
-                                                      float* scores, int64_t scores_stride) {
-    Vector::Floats sums[Q][4];
-    for (auto& of_head : sums) {
-        for (auto& sum : of_head) sum = Vector::zero();
-    }
-    by_lanes(
-        n, [&](int64_t i, int some) __attribute__((always_inline)) {
-            Vector::Floats tokens[T];
-            for (int t = 0; t < T; t++) tokens[t] = load_some(rows + t * stride + i, some);
-            for (int h = 0; h < Q; h++) {
-                const Vector::Floats part = load_some(q + h * n + i, some);
-                for (int t = 0; t < T; t++) sums[h][t] = Vector::fma(part, tokens[t], sums[h][t]);
-            }
-        });
-    for (int h = 0; h < Q; h++) {
-        float four[4];
-        Vector::store_sums(four, sums[h]);
-        for (int t = 0; t < T; t++) scores[h * scores_stride + t] = four[t] * scale;
-    }
-}
-
-template <int Q>
-inline void score_heads(const float* q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores,
-                        int64_t scores_stride) {
-    int64_t t = 0;
-    for (; t + 4 <= n_tokens; t += 4) score_tile<Q, 4>(q, rows + t * stride, stride, n, scale, scores + t, scores_stride);
-    for (; t < n_tokens; t++) score_tile<Q, 1>(q, rows + t * stride, stride, n, scale, scores + t, scores_stride);
-}
-
-void score(const float* q, int64_t n_q, const float* rows, int64_t stride, int64_t n_tokens, int64_t n, float scale, float* scores,
-           int64_t scores_stride) {
-    int64_t h = 0;
-    for (; h + 4 <= n_q; h += 4) score_heads<4>(q + h * n, rows, stride, n_tokens, n, scale, scores + h * scores_stride, scores_stride);
-    for (; h < n_q; h++) score_heads<1>(q + h * n, rows, stride, n_tokens, n, scale, scores + h * scores_stride, scores_stride);
-}
-
 float exponentials(float* x, int64_t n, float top) {
     Vector::Floats total = Vector::zero();
     const Vector::Floats shift = Vector::set(top);
@@ -225,12 +144,6 @@ float largest(const float* x, int64_t n) {
     }
     for (; i < n; i++) top = x[i] > top ? x[i] : top;
     return top;
-}
-
-void widen_half(const uint16_t* src, float* dst, int64_t n) {
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16) Vector::store(dst + i, Vector::widen_half(src + i));
-    for (; i < n; i++) dst[i] = half_at(src + i);
 }
 
 void multiply_by(float* x, float factor, int64_t n) {

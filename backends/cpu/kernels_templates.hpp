@@ -145,6 +145,8 @@ void dot_float_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, in
 
 #include "kernels_rows.hpp"
 
+#include "kernels_attention.hpp"
+
 #ifdef PONDER_KERNELS_HAVE_PANELS
 #include "kernels_panels.hpp"
 #else
@@ -172,10 +174,11 @@ constexpr Kernels make_kernels(const char* name) {
             .swiglu = swiglu,
             .add_and_square = add_and_square,
             .scale_by = scale_by,
-            .score = score,
             .add_weighted = add_weighted,
             .exponentials = exponentials,
             .largest = largest,
-            .widen_half = widen_half,
-            .multiply_by = multiply_by};
+            .multiply_by = multiply_by,
+            .caches = kCacheKernels,
+            .product = product,
+            .transpose = transpose};
 }

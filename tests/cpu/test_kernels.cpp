@@ -165,33 +165,6 @@ void compare_rows(const Kernels& kernels, std::mt19937& random) {
         check(is_near(exponentials, total, total), kernels.name, -1, "a sum of exponentials", exponentials, total);
         check(is_near(e[0], std::exp(double{x[0]} - top), std::exp(double{x[0]} - top)), kernels.name, -1, "an exponential", e[0],
               std::exp(double{x[0]} - top));
-        std::vector<float> rows, heads;  // x, y, x, y, x, y; delta and x in turns
-        for (int t = 0; t < 6; t++) rows.insert(rows.end(), (t % 2 == 0 ? x : y).begin(), (t % 2 == 0 ? x : y).end());
-        for (int h = 0; h < 6; h++) heads.insert(heads.end(), (h % 2 == 0 ? delta : x).begin(), (h % 2 == 0 ? delta : x).end());
-        float scores[6][8];
-        kernels.score(heads.data(), 6, rows.data(), n, 6, n, 0.25f, scores[0], 8);
-        double dot = 0.0, terms = 0.0;
-        for (size_t i = 0; i < size; i++) dot += 0.25 * delta[i] * y[i], terms += std::fabs(0.25 * delta[i] * y[i]);
-        for (const int h : {0, 2, 4}) {
-            for (const int t : {1, 3, 5}) {
-                check(is_near(scores[h][t], dot, terms), kernels.name, -1, "a score", scores[h][t], dot);
-                check(scores[h][t] == scores[0][1], kernels.name, -1, "a score in another tile", scores[h][t], scores[0][1]);
-            }
-        }
-        float weights[6][2];
-        for (auto& of_head : weights) of_head[0] = 0.5f, of_head[1] = -2.0f;
-        std::vector<float> mixed = heads;
-        kernels.add_weighted(weights[0], 2, 6, rows.data(), n, 2, mixed.data(), n);
-        for (int h = 0; h < 6; h++) {
-            for (size_t i = 0; i < size; i++) {
-                const double expected_sum = heads[static_cast<size_t>(h) * size + i] + 0.5 * x[i] - 2.0 * y[i];
-                const float got_sum = mixed[static_cast<size_t>(h) * size + i];
-                check(is_near(got_sum, expected_sum, 40.0), kernels.name, -1, "a weighted sum", got_sum, expected_sum);
-            }
-        }
-        std::vector<uint16_t> halves(size, 0x3555);
-        kernels.widen_half(halves.data(), out.data(), n);
-        check(out[size - 1] == 0x1.554p-2f, kernels.name, -1, "a half", out[size - 1], 0x1.554p-2);
         // What is not finite stays so.
         std::vector<std::byte> rounded(static_cast<size_t>(RoundedLayout(n).n_bytes));
         x[size / 2] = n % 2 != 0 ? INFINITY : NAN;
@@ -199,6 +172,72 @@ void compare_rows(const Kernels& kernels, std::mt19937& random) {
         float scale;
         std::memcpy(&scale, rounded.data() + RoundedLayout(n).scales32 + n / 2 / 32 * 4, 4);
         check(std::isnan(scale), kernels.name, -1, "the scale of a row that is not finite", scale, NAN);
+    }
+}
+
+// What attention does with cached rows, each against sums in double.
+void compare_cached(const Kernels& kernels, std::mt19937& random) {
+    constexpr int64_t kWidth = 96, kFirst = 32, kQueries = 7;
+    std::normal_distribution<float> normal;
+    for (const Format& format : {Format{0, 1, 4, {}}, Format{1, 1, 2, {0}}, Format{8, 32, 34, {0}}}) {
+        const CacheKernels& cache = *kernels.find_cache(format.type);
+        for (const int64_t n : {16, 64}) {
+            for (const int64_t n_tokens : {1, 6, 21}) {
+                const int64_t row_bytes = kWidth / format.block_len * format.block_bytes;
+                const auto rows = make_rows(format, n_tokens * kWidth / format.block_len, random);
+                std::vector<float> wide(static_cast<size_t>(n_tokens * n)), q(static_cast<size_t>(kQueries * n)), scores(kQueries * 32, NAN),
+                    products(scores), turned(static_cast<size_t>(n * 32), NAN);
+                for (float& v : q) v = normal(random);
+                for (int64_t t = 0; t < n_tokens; t++) cache.widen(rows.data() + t * row_bytes, kFirst, n, wide.data() + t * n);
+                const auto* p = rows.data() + (n_tokens - 1) * row_bytes;
+                const auto half = [](const std::byte* at) {
+                    float value[16];
+                    generic_kernels()->find_cache(1)->widen(at, 0, 16, value);
+                    return value[0];
+                };
+                float first = 0.0f;
+                if (format.type == 0) std::memcpy(&first, p + 4 * kFirst, 4);
+                if (format.type == 1) first = half(p + 2 * kFirst);
+                if (format.type == 8) first = half(p + 34) * static_cast<float>(static_cast<int8_t>(p[36]));
+                check(wide[static_cast<size_t>((n_tokens - 1) * n)] == first, kernels.name, format.type, "a cached number",
+                      wide[static_cast<size_t>((n_tokens - 1) * n)], first);
+                cache.score(q.data(), kQueries, rows.data(), row_bytes, kFirst, n_tokens, n, 0.25f, scores.data(), 32);
+                kernels.transpose(wide.data(), n, n_tokens, n, turned.data(), 32);
+                kernels.product(q.data(), n, kQueries, turned.data(), 32, n, (n_tokens + 15) / 16 * 16, products.data(), 32, false);
+                std::vector<float> sums(q), tiles(q);
+                cache.add_weighted(scores.data(), 32, kQueries, rows.data(), row_bytes, kFirst, n_tokens, sums.data(), n);
+                kernels.product(scores.data(), 32, kQueries, wide.data(), n, n_tokens, n, tiles.data(), n, true);
+                for (int64_t h = 0; h < kQueries; h++) {
+                    for (int64_t t = 0; t < n_tokens; t++) {
+                        double dot = 0.0, terms = 0.0;
+                        for (int64_t i = 0; i < n; i++) {
+                            const double term = double{q[static_cast<size_t>(h * n + i)]} * wide[static_cast<size_t>(t * n + i)];
+                            dot += term, terms += std::fabs(term);
+                        }
+                        const float score = scores[static_cast<size_t>(h * 32 + t)], product = products[static_cast<size_t>(h * 32 + t)];
+                        check(is_near(score, 0.25 * dot, 0.25 * terms), kernels.name, format.type, "a score", score, 0.25 * dot);
+                        check(is_near(product, dot, terms), kernels.name, format.type, "a score in a tile", product, dot);
+                    }
+                    for (int64_t i = 0; i < n; i++) {
+                        double sum = q[static_cast<size_t>(h * n + i)], terms = std::fabs(sum);
+                        for (int64_t t = 0; t < n_tokens; t++) {
+                            const double term = double{scores[static_cast<size_t>(h * 32 + t)]} * wide[static_cast<size_t>(t * n + i)];
+                            sum += term, terms += std::fabs(term);
+                        }
+                        const float got = sums[static_cast<size_t>(h * n + i)], tile = tiles[static_cast<size_t>(h * n + i)];
+                        check(is_near(got, sum, terms), kernels.name, format.type, "a weighted sum", got, sum);
+                        check(is_near(tile, sum, terms), kernels.name, format.type, "a weighted sum in a tile", tile, sum);
+                    }
+                }
+            }
+        }
+    }
+    const float weights[] = {0.5f, -2.0f}, rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18};
+    std::vector<float> sums(17, 1.0f);
+    kernels.add_weighted(weights, rows, 1, 2, sums.data(), 17);
+    for (int i = 0; i < 17; i++) {
+        const float expected = 1.0f + 0.5f * rows[i] - 2.0f * rows[i + 1];
+        check(sums[static_cast<size_t>(i)] == expected, kernels.name, -1, "a sum of rows", sums[static_cast<size_t>(i)], expected);
     }
 }
 
@@ -213,6 +252,7 @@ int main() {
         std::mt19937 random(7);
         for (const Format& format : kFormats) compare_dots(*kernels, plain, format, random);
         compare_rows(*kernels, random);
+        compare_cached(*kernels, random);
     }
     std::printf("%d failures\n", n_failed);
     return n_failed == 0 ? 0 : 1;
