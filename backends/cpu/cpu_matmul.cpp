@@ -87,8 +87,8 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
         return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
-    // A panel with many source rows is work enough, and keeps cancelling quick.
-    if (n_rows >= kPanelsFrom) return kRowsOfPanel;
+    // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
+    if (n_rows >= kPanelsFrom) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 2 * kRowsOfPanel);
     return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 

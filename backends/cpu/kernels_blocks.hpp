@@ -5,7 +5,7 @@
 //   codes<k>()             the 64 codes of step k
 //   kShift                 codes stand for themselves less 2^kShift; 0: for themselves; kSigned: they are signed bytes
 //   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
-//   take_minimums(x, b, m) adds what the format subtracts
+//   take_minimums(x, b, m) adds what the format subtracts and, if kTakesShift, what unsigned codes are too large by
 //   kGroup                 columns that share a scale and, if kHasMinimums, a minimum
 //   store_scales<d>(s, m)  scales and minimums of the block's groups, d floats apart
 constexpr int kSigned = 7;
@@ -49,7 +49,7 @@ inline uint64_t less_32(uint64_t x) {
 }
 
 struct NoMinimums {
-    static constexpr bool kHasMinimums = false;
+    static constexpr bool kHasMinimums = false, kTakesShift = false;
     struct Minimums {};
     static Minimums no_minimums() { return {}; }
     static void take_minimums(const RoundedRow&, int64_t, Minimums&) {}
@@ -60,7 +60,7 @@ struct NoMinimums {
 struct EightGroups {
     using Scales = Vector::Floats8;
     using Minimums = Vector::Floats8;
-    static constexpr bool kHasMinimums = true;
+    static constexpr bool kHasMinimums = true, kTakesShift = false;
     static constexpr int kGroup = 32;
     static constexpr int kSteps = 4, kStepLength = 256;
     explicit EightGroups(const uint8_t* p) {
@@ -120,6 +120,7 @@ struct BlockQ5K : EightGroups {
 // Sixteen groups of 16 in 256 elements.
 struct SixteenGroups {
     using Scales = Vector::Floats;
+    static constexpr bool kTakesShift = true;
     static constexpr int kSteps = 4, kStepLength = 256;
     Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply(scales, Vector::load_floats(x.scales16 + 16 * b)); }
     template <int k>
@@ -133,14 +134,27 @@ struct SixteenGroups {
         Vector::store(lanes, values);
         for (int g = 0; g < 16; g++) dst[g * d] = lanes[g];
     }
+    Vector::Floats scales;
+};
+
+// The same without minimums, of codes less 2^shift.
+template <int shift>
+struct SixteenShiftedGroups : SixteenGroups {
+    using Minimums = Vector::Floats;
+    static constexpr bool kHasMinimums = false;
+    static constexpr int kShift = shift;
     template <int64_t d>
     void store_scales(float* s, float*) const {
         store<d>(s, scales);
     }
-    Vector::Floats scales;
+    static Minimums no_minimums() { return Vector::zero(); }
+    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
+        m = Vector::fma(Vector::multiply(scales, Vector::set(1 << shift)), Vector::load_floats(x.sums16 + 16 * b), m);
+    }
+    static float total(Minimums m) { return Vector::sum(m); }
 };
 
-struct BlockQ6K : SixteenGroups, NoMinimums {
+struct BlockQ6K : SixteenShiftedGroups<5> {
     static constexpr int kType = 14, kStepBytes = 210;
     explicit BlockQ6K(const uint8_t* block) : p(block) {
         scales = Vector::multiply(Vector::widen_i8x16(reinterpret_cast<const int8_t*>(p + 192)), Vector::set(half_at(p + 208)));
@@ -152,11 +166,10 @@ struct BlockQ6K : SixteenGroups, NoMinimums {
         const Vector::Bytes high = Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 128 + 32 * (k / 2))), 3);
         return Vector::join(low, Vector::shift_left<4>(high));
     }
-    static constexpr int kShift = 5;
     const uint8_t* p;
 };
 
-struct BlockQ3K : SixteenGroups, NoMinimums {
+struct BlockQ3K : SixteenShiftedGroups<2> {
     static constexpr int kType = 11, kStepBytes = 110;
     explicit BlockQ3K(const uint8_t* block) : p(block), high(Vector::twice(p)) {
         const uint32_t a = copy<uint32_t>(p + 96), b = copy<uint32_t>(p + 100), c = copy<uint32_t>(p + 104);
@@ -172,7 +185,6 @@ struct BlockQ3K : SixteenGroups, NoMinimums {
         const Vector::Bytes third = Vector::mask(Vector::shift_right<2 * k, 2 * k, 2 * k + 1, 2 * k + 1>(high), 1);
         return Vector::join(low, Vector::shift_left<2>(third));
     }
-    static constexpr int kShift = 2;
     const uint8_t* p;
     Vector::Bytes high;
 };
@@ -275,7 +287,7 @@ struct TwoBlocks {
 template <int bytes>
 struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
     using TwoBlocks<bytes>::TwoBlocks;
-    static constexpr bool kHasMinimums = true;
+    static constexpr bool kHasMinimums = true, kTakesShift = false;
     template <int64_t d>
     void store_scales(float* s, float* m) const {
         s[0] = half_at(this->p);

@@ -30,7 +30,9 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
                 for (int k = 0; k < Block::kSteps; k++) codes[k][r] = Vector::bits(0, 0);
                 continue;
             }
-            const Block block(reinterpret_cast<const uint8_t*>(rows + r * row_bytes) + b * Block::kStepBytes);
+            const auto* p = reinterpret_cast<const uint8_t*>(rows + r * row_bytes) + b * Block::kStepBytes;
+            prefetch<Block::kStepBytes>(p, kRowsOfPanel * row_bytes);  // the next panel's
+            const Block block(p);
             unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
                 const Vector::Bytes step = block.template codes<k>();
                 codes[k][r] = Block::kShift == kSigned ? Vector::flip_signs(step) : step;

@@ -6,17 +6,16 @@
 #include "kernels_blocks.hpp"
 
 // Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
-constexpr int64_t kFetchAhead = 2048;
+constexpr int64_t kFetchAhead = 4096;
 
 template <int n_bytes>
-inline __attribute__((always_inline)) void prefetch(const uint8_t* p) {
-    for (int i = 0; i < n_bytes; i += 64)
-        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + kFetchAhead + i));
+inline __attribute__((always_inline)) void prefetch(const uint8_t* p, int64_t ahead = kFetchAhead) {
+    for (int i = 0; i < n_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead + i));
 }
 
 template <class Block>
 inline Vector::Ints dot(Vector::Bytes codes, const int8_t* x, const int32_t* neg_sums) {
-    if constexpr (Block::kShift == 0)
+    if constexpr (Block::kShift == 0 || Block::kTakesShift)
         return Vector::dot_unsigned(codes, x);
     else if constexpr (Block::kShift == kSigned)
         return Vector::dot_signed(codes, x, neg_sums);
