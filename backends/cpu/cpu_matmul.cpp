@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kDecodedRows = 4;
 // From this many source rows on, expanding weights to panels pays.
-constexpr int64_t kPanelsFrom = 8, kTilesFrom = 8;
+constexpr int64_t kPanelsFrom = 5, kTilesFrom = 8;
 // Weight rows whose sums a thread keeps while it goes through the columns.
 constexpr int64_t kTilePieceRows = 256;
 

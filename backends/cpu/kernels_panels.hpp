@@ -98,11 +98,14 @@ template <class Block>
 void multiply_panel(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* dst,
                     int64_t dst_stride, int64_t n_rows) {
     const PanelParts parts(const_cast<std::byte*>(panel), n_cols, Block::kGroup);
-    constexpr int kTile = 12;
-    int64_t i = 0;
-    for (; i + kTile <= n_x; i += kTile)
-        multiply_tile<Block, kTile>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
-    for (; i + 4 <= n_x; i += 4)
-        multiply_tile<Block, 4>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
-    for (; i < n_x; i++) multiply_tile<Block, 1>(parts, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride, dst_stride, n_rows);
+    const auto tiles = [&]<int N>(int64_t first, int64_t end) {
+        for (; first + N <= end; first += N)
+            multiply_tile<Block, N>(parts, n_cols, x + first * x_stride, x_stride, dst + first * dst_stride, dst_stride, n_rows);
+        return first;
+    };
+    int64_t i = tiles.template operator()<12>(0, n_x);
+    i = tiles.template operator()<8>(i, n_x);
+    i = tiles.template operator()<4>(i, n_x);
+    i = tiles.template operator()<2>(i, n_x);
+    tiles.template operator()<1>(i, n_x);
 }
