@@ -39,20 +39,27 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
 // The same through bfloat16 tiles: columns outside, so that what all rows of a piece read of the source stays in a cache.
 void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& product, int64_t first, int64_t n, const std::byte* x,
                     int64_t n_rows, ThreadScratch& scratch) {
-    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(RowForm::kBf16, n_cols);
+    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(RowForm::kBf16, n_cols),
+                  panel_sums = tile_sums(n_rows);
+    auto* sums = reinterpret_cast<float*>(scratch.sums.data());
     for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
-        const int64_t piece = std::min(n, kTilePieceRows), width = (piece + kRowsOfTilePanel - 1) / kRowsOfTilePanel * kRowsOfTilePanel;
-        auto* sums = reinterpret_cast<float*>(scratch.sums.data());
+        const int64_t piece = std::min(n, kTilePieceRows);
         for (int64_t column = 0; column < n_cols; column += kTilePanelColumns) {
             const int64_t some = std::min(kTilePanelColumns, n_cols - column);
             for (int64_t r = 0; r < piece; r += kRowsOfTilePanel) {
                 kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column, some,
                                     scratch.panel.data());
-                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows, sums + r, width, column == 0);
+                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows, sums + r / kRowsOfTilePanel * panel_sums,
+                                            column == 0);
             }
         }
-        for (int64_t i = 0; i < n_rows; i++)
-            std::copy_n(sums + i * width, piece, product.dst + i * product.stride + (first - product.first_row));
+        for (int64_t i = 0; i < n_rows; i++) {
+            float* dst = product.dst + i * product.stride + (first - product.first_row);
+            for (int64_t r = 0; r < piece; r += 16) {
+                const float* tile = sums + r / kRowsOfTilePanel * panel_sums + (i / 16 * 2 + r / 16 % 2) * 256;
+                std::copy_n(tile + i % 16 * 16, std::min<int64_t>(16, piece - r), dst + r);
+            }
+        }
     }
 }
 
@@ -78,7 +85,7 @@ void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, s
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
     sizes.panel = std::max(sizes.panel, static_cast<size_t>(std::max(panel_bytes(n_cols), kTilePanelBytes)));
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
-    sizes.sums = std::max(sizes.sums, static_cast<size_t>(max_rows * kTilePieceRows) * sizeof(float));
+    sizes.sums = std::max(sizes.sums, static_cast<size_t>(tile_sums(max_rows) * (kTilePieceRows / kRowsOfTilePanel)) * sizeof(float));
     sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
 

@@ -26,14 +26,16 @@ constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + 
 // blocks), become tiles of bfloat16. `panel` has kTilePanelBytes for at most kTilePanelColumns columns.
 using ExpandTiles = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel);
 inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512, kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2;
+// Floats of what one panel sums.
+constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 
 struct TileKernels {
     // A float32 row [n] to bfloat16, padded to a multiple of 32.
     void (*round_row)(const float* src, int64_t n, std::byte* dst);
-    // sums[i * sums_stride + r] (+)= activation row i times weight row r, over the panel's columns: x [n_x] rows of bfloat16 that begin with
-    // the panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes.
-    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums,
-                     int64_t sums_stride, bool is_first);
+    // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the panel's
+    // first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which load and
+    // store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].
+    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first);
 };
 
 struct DotKernel {

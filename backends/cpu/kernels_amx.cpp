@@ -79,7 +79,9 @@ void expand_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
             __m512i values[kTiles][kTileRows];
             for (int64_t r = 0; r < kTileRows; r++) {
                 if (half * kTileRows + r < n_rows) {
-                    expand_block(Block(p + r * row_bytes + b * Block::kStepBytes), &values[0][r]);
+                    const uint8_t* block = p + r * row_bytes + b * Block::kStepBytes;
+                    prefetch<Block::kStepBytes>(block, kRowsOfTilePanel * row_bytes);  // the next panel's
+                    expand_block(Block(block), &values[0][r]);
                 } else {
                     for (int t = 0; t < kTiles; t++) values[t][r] = _mm512_setzero_si512();
                 }
@@ -103,9 +105,8 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
 // Up to 32 activation rows over a panel of 32 weight rows.
 template <bool has_second>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
-                                                          float* sums, int64_t sums_stride, bool is_first) {
-    float* below = sums + kTileRows * sums_stride;
-    const auto stride = static_cast<size_t>(sums_stride) * sizeof(float);
+                                                          float* sums, bool is_first) {
+    constexpr int64_t kSums = kTileBytes / sizeof(float);
     if (is_first) {
         _tile_zero(0);
         _tile_zero(1);
@@ -114,11 +115,11 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
             _tile_zero(3);
         }
     } else {
-        _tile_loadd(0, sums, stride);
-        _tile_loadd(1, sums + kTileRows, stride);
+        _tile_loadd(0, sums, kTileRowBytes);
+        _tile_loadd(1, sums + kSums, kTileRowBytes);
         if constexpr (has_second) {
-            _tile_loadd(2, below, stride);
-            _tile_loadd(3, below + kTileRows, stride);
+            _tile_loadd(2, sums + 2 * kSums, kTileRowBytes);
+            _tile_loadd(3, sums + 3 * kSums, kTileRowBytes);
         }
     }
     const std::byte* second = x + kTileRows * x_stride;
@@ -135,27 +136,25 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
             _tile_dpbf16ps(3, 5, 7);
         }
     }
-    _tile_stored(0, sums, stride);
-    _tile_stored(1, sums + kTileRows, stride);
+    _tile_stored(0, sums, kTileRowBytes);
+    _tile_stored(1, sums + kSums, kTileRowBytes);
     if constexpr (has_second) {
-        _tile_stored(2, below, stride);
-        _tile_stored(3, below + kTileRows, stride);
+        _tile_stored(2, sums + 2 * kSums, kTileRowBytes);
+        _tile_stored(3, sums + 3 * kSums, kTileRowBytes);
     }
 }
 
-void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums,
-                    int64_t sums_stride, bool is_first) {
+void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first) {
     constexpr int64_t kBlock = 2 * kTileRows;
     int64_t i = 0;
     if (n_x >= kBlock) configure(kTileRows, kTileRows);
-    for (; i + kBlock <= n_x; i += kBlock)
-        multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + i * sums_stride, sums_stride, is_first);
+    for (; i + kBlock <= n_x; i += kBlock) multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
     if (const int64_t left = n_x - i; left > kTileRows) {
         configure(kTileRows, left - kTileRows);
-        multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + i * sums_stride, sums_stride, is_first);
+        multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
     } else if (left > 0) {
         configure(left, 1);
-        multiply_block<false>(panel, n_cols, x + i * x_stride, x_stride, sums + i * sums_stride, sums_stride, is_first);
+        multiply_block<false>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
     }
     _tile_release();
 }

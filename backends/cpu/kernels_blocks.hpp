@@ -22,6 +22,12 @@ inline __attribute__((always_inline)) void unrolled(const Body& body) {
     }
 }
 
+// Asks for the n_bytes at p + ahead, which need not be there.
+template <int n_bytes>
+inline __attribute__((always_inline)) void prefetch(const uint8_t* p, int64_t ahead) {
+    for (int i = 0; i < n_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead + i));
+}
+
 struct RoundedRow {
     RoundedRow() = default;
     RoundedRow(const std::byte* row, const RoundedLayout& at)

@@ -8,11 +8,6 @@
 // Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
 constexpr int64_t kFetchAhead = 4096;
 
-template <int n_bytes>
-inline __attribute__((always_inline)) void prefetch(const uint8_t* p, int64_t ahead = kFetchAhead) {
-    for (int i = 0; i < n_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead + i));
-}
-
 template <class Block>
 inline Vector::Ints dot(Vector::Bytes codes, const int8_t* x, const int32_t* neg_sums) {
     if constexpr (Block::kShift == 0 || Block::kTakesShift)
@@ -33,7 +28,7 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
         minimums[i] = Block::no_minimums();
     }
     for (int64_t b = 0; b < n_blocks; b++, p += Block::kStepBytes) {
-        prefetch<Block::kStepBytes>(p);
+        prefetch<Block::kStepBytes>(p, kFetchAhead);
         const Block block(p);
         typename Block::Scales scales[N];
         for (int i = 0; i < N; i++) scales[i] = block.scales_for(x[i], b);

@@ -79,15 +79,15 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
     const int64_t stride = 2 * n_cols + 64;
     std::vector<std::byte> rounded(static_cast<size_t>(n_x * stride)), panel(kTilePanelBytes);
     for (int64_t i = 0; i < n_x; i++) kernels.tiles->round_row(x.data() + i * n_cols, n_cols, rounded.data() + i * stride);
-    std::vector<float> sums(static_cast<size_t>(n_x * kRowsOfTilePanel), NAN);
+    std::vector<float> sums(static_cast<size_t>(tile_sums(n_x)), NAN);
     for (int64_t first = 0; first < n_cols; first += kColumns) {
         const int64_t some = std::min(kColumns, n_cols - first);
         own.expand_tiles(rows.data(), row_bytes, n_rows, first, some, panel.data());
-        kernels.tiles->multiply(panel.data(), some, rounded.data() + 2 * first, stride, n_x, sums.data(), kRowsOfTilePanel, first == 0);
+        kernels.tiles->multiply(panel.data(), some, rounded.data() + 2 * first, stride, n_x, sums.data(), first == 0);
     }
     for (int64_t i = 0; i < n_x; i++) {
         for (int64_t r = 0; r < n_rows; r++) {
-            const float got = sums[static_cast<size_t>(i * kRowsOfTilePanel + r)], exact = expected[static_cast<size_t>(i * n_rows + r)];
+            const float got = sums[static_cast<size_t>((i / 16 * 2 + r / 16) * 256 + i % 16 * 16 + r % 16)], exact = expected[static_cast<size_t>(i * n_rows + r)];
             check(std::fabs(got - exact) <= 0x1p-5 * size, kernels.name, type, "a product from tiles", got, exact);
         }
     }
