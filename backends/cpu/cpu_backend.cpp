@@ -59,6 +59,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
     plan->gathered.resize(sizes.gathered);
     plan->experts.resize(sizes.experts);
     plan->spans.resize(sizes.spans);
+    plan->latents.resize(sizes.latents);
     plan->threads.resize(static_cast<size_t>(device->pool->n_threads()));
     for (ThreadScratch& scratch : plan->threads) {
         scratch.decoded.resize(sizes.decoded);

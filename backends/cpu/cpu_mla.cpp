@@ -10,133 +10,151 @@ namespace ponder::cpu {
 
 namespace {
 
-constexpr int64_t kHeadsOfItem = 8;
-constexpr int64_t kMapRows = 4;
+constexpr int64_t kHeadsOfItem = 8;  // that read the cache together
+constexpr int64_t kMapRows = 32;     // decoded at a time
+// Queries of so many rows and heads are in the latent space at a time, and at least kHeadsOfItem heads of all rows.
+constexpr int64_t kQueriesAtOnce = 4096;
 
-// Floats that one item needs: queries and results in the latent space, and one head's rows as a product takes and rounds them.
-struct ItemMemory {
-    explicit ItemMemory(const ponder_mla_attention_params& p)
-        : k_dim(p.n_latent + p.n_rope),
-          queries(kAttendRows * kHeadsOfItem * k_dim),
-          results(kAttendRows * kHeadsOfItem * p.n_latent),
-          source(kAttendRows * std::max(p.n_latent, p.n_nope)),
-          rounded(kAttendRows * RoundedLayout(std::max(p.n_latent, p.n_nope)).n_bytes / static_cast<int64_t>(sizeof(float))) {}
-    int64_t total() const { return queries + results + source + rounded; }
-    int64_t k_dim, queries, results, source, rounded;
-};
+int64_t heads_at_once(int64_t n_heads, int64_t n_rows) { return std::clamp(kQueriesAtOnce / n_rows, std::min(kHeadsOfItem, n_heads), n_heads); }
 
-class Item {
+class MlaAttention {
   public:
-    Item(const Run& run, const ponder_op& op, RowRun rows, int64_t first_head, float* memory, ThreadScratch& scratch)
+    MlaAttention(const Run& run, const ponder_op& op)
         : run_(run),
           op_(op),
           p_(op.params.mla_attention),
-          rows_(rows),
-          first_head_(first_head),
-          n_heads_(std::min<int64_t>(kHeadsOfItem, p_.n_heads - first_head)),
-          size_(p_),
-          queries_(memory),
-          results_(queries_ + size_.queries),
-          source_(results_ + size_.results),
-          rounded_(reinterpret_cast<std::byte*>(source_ + size_.source)),
-          scratch_(scratch) {}
+          n_rows_(run.batch.n_rows),
+          n_heads_(heads_at_once(p_.n_heads, n_rows_)),
+          k_dim_(p_.n_latent + p_.n_rope),
+          queries_(run.plan.latents.data()),
+          results_(queries_ + n_rows_ * n_heads_ * k_dim_),
+          runs_(list_row_runs(run.batch)) {}
 
     void run() {
-        for (int64_t h = 0; h < n_heads_; h++) map_queries(h);
-        attend(run_,
-               {.cache = {.k_offset = p_.kv.k_offset,
+        for (first_head_ = 0; first_head_ < p_.n_heads; first_head_ += n_heads_) {
+            const int64_t n = std::min<int64_t>(n_heads_, p_.n_heads - first_head_);
+            in_pieces(n, p_.n_latent, [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_queries(h, first, some, scratch); });
+            const int64_t n_items = (n + kHeadsOfItem - 1) / kHeadsOfItem;
+            run_.pool.parallel_for(static_cast<int64_t>(runs_.size()) * n_items, [&](int64_t i, int thread) {
+                if (run_.should_stop()) return;
+                const int64_t head = i % n_items * kHeadsOfItem;
+                attend(run_, item(runs_[static_cast<size_t>(i / n_items)], head, std::min(kHeadsOfItem, n - head)),
+                       run_.plan.threads[static_cast<size_t>(thread)]);
+            });
+            in_pieces(n, p_.v_head_dim, [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_results(h, first, some, scratch); });
+            if (run_.should_stop()) return;
+        }
+    }
+
+  private:
+    // Calls work(head, first, some, scratch) for pieces of n_map_rows rows of n heads' maps.
+    template <class Work>
+    void in_pieces(int64_t n, int64_t n_map_rows, const Work& work) {
+        constexpr int64_t kPiecesPerThread = 4, kGranule = 64;
+        const int64_t wanted = (run_.pool.n_threads() * kPiecesPerThread + n - 1) / n;
+        const int64_t chunk = std::max(kGranule, (n_map_rows / wanted + kGranule - 1) / kGranule * kGranule), n_pieces = (n_map_rows + chunk - 1) / chunk;
+        run_.pool.parallel_for(n * n_pieces, [&](int64_t i, int thread) {
+            if (run_.should_stop()) return;
+            const int64_t first = i % n_pieces * chunk;
+            work(i / n_pieces, first, std::min(chunk, n_map_rows - first), run_.plan.threads[static_cast<size_t>(thread)]);
+        });
+    }
+
+    AttentionItem item(const RowRun& rows, int64_t head, int64_t n) const {
+        return {.cache = {.k_offset = p_.kv.k_offset,
                           .v_offset = 0,
                           .k_width = p_.kv.k_width,
                           .v_width = 0,
                           .k_first = 0,
                           .v_first = 0,
-                          .k_dim = size_.k_dim,
+                          .k_dim = k_dim_,
                           .v_dim = p_.n_latent,
                           .has_values = false},
-                .first_row = rows_.first,
-                .n_rows = rows_.n,
-                .n_heads = n_heads_,
-                .q = queries_,
-                .q_stride = n_heads_ * size_.k_dim,
-                .dst = results_,
+                .first_row = rows.first,
+                .n_rows = rows.n,
+                .n_heads = n,
+                .q = queries_ + (rows.first * n_heads_ + head) * k_dim_,
+                .q_stride = n_heads_ * k_dim_,
+                .dst = results_ + (rows.first * n_heads_ + head) * p_.n_latent,
                 .dst_stride = n_heads_ * p_.n_latent,
-                .scale = p_.scale},
-               scratch_);
-        for (int64_t h = 0; h < n_heads_; h++) map_results(h);
+                .scale = p_.scale};
     }
 
-  private:
-    void map_queries(int64_t h) {
-        const int64_t head_dim = p_.n_nope + p_.n_rope, stride = n_heads_ * size_.k_dim;
-        for (int64_t i = 0; i < rows_.n; i++) {
-            const float* q = run_.rows(op_.src[0]) + ((rows_.first + i) * p_.n_heads + first_head_ + h) * head_dim;
-            std::copy_n(q, p_.n_nope, source_ + i * p_.n_nope);
-            std::copy_n(q + p_.n_nope, p_.n_rope, queries_ + i * stride + h * size_.k_dim + p_.n_latent);
+    // Elements [first, first + some) of the latent queries of head h of the group.
+    void map_queries(int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) {
+        const int64_t head_dim = p_.n_nope + p_.n_rope, q_stride = p_.n_heads * head_dim, stride = n_heads_ * k_dim_;
+        const float* q = run_.rows(op_.src[0]) + (first_head_ + h) * head_dim;
+        float* dst = queries_ + h * k_dim_;
+        if (first == 0) {
+            for (int64_t i = 0; i < n_rows_; i++) std::copy_n(q + i * q_stride + p_.n_nope, p_.n_rope, dst + i * stride + p_.n_latent);
         }
-        if (op_.src[2] >= 0) return multiply(run_.matrix(op_.src[1], first_head_ + h), 0, p_.n_latent, queries_ + h * size_.k_dim, stride);
+        if (op_.src[2] >= 0) return multiply(run_.matrix(op_.src[1], first_head_ + h), 0, first, some, q, q_stride, dst + first, stride, scratch);
         // The map is stored the other way round: rows of it are summed.
         const Matrix both = run_.matrix(op_.src[1]);
-        const int64_t first = (first_head_ + h) * (p_.n_nope + p_.v_head_dim);
-        for (int64_t i = 0; i < rows_.n; i++) std::fill_n(queries_ + i * stride + h * size_.k_dim, p_.n_latent, 0.0f);
+        for (int64_t i = 0; i < n_rows_; i++) std::fill_n(dst + i * stride + first, some, 0.0f);
         for (int64_t j = 0; j < p_.n_nope; j += kMapRows) {
             const int64_t n = std::min<int64_t>(kMapRows, p_.n_nope - j);
-            both.decode(first + j, n, scratch_.decoded.data());
-            for (int64_t i = 0; i < rows_.n; i++) {
-                run_.kernels.add_weighted(source_ + i * p_.n_nope + j, scratch_.decoded.data(), p_.n_latent, n,
-                                          queries_ + i * stride + h * size_.k_dim, p_.n_latent);
+            both.decode((first_head_ + h) * (p_.n_nope + p_.v_head_dim) + j, n, scratch.decoded.data());
+            const float* rows = scratch.decoded.data() + first;
+            if (some % 16 == 0) {
+                run_.kernels.product(q + j, q_stride, n_rows_, rows, p_.n_latent, n, some, dst + first, stride, true);
+                continue;
             }
+            for (int64_t i = 0; i < n_rows_; i++) run_.kernels.add_weighted(q + i * q_stride + j, rows, p_.n_latent, n, dst + i * stride + first, some);
         }
     }
 
-    void map_results(int64_t h) {
-        for (int64_t i = 0; i < rows_.n; i++)
-            std::copy_n(results_ + (i * n_heads_ + h) * p_.n_latent, p_.n_latent, source_ + i * p_.n_latent);
+    void map_results(int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) {
+        const float* src = results_ + h * p_.n_latent;
         const int64_t stride = int64_t{p_.n_heads} * p_.v_head_dim;
-        float* dst = run_.rows(op_.dst[0]) + rows_.first * stride + (first_head_ + h) * p_.v_head_dim;
-        if (op_.src[2] >= 0) return multiply(run_.matrix(op_.src[2], first_head_ + h), 0, p_.v_head_dim, dst, stride);
-        multiply(run_.matrix(op_.src[1]), (first_head_ + h) * (p_.n_nope + p_.v_head_dim) + p_.n_nope, p_.v_head_dim, dst, stride);
+        float* dst = run_.rows(op_.dst[0]) + (first_head_ + h) * p_.v_head_dim + first;
+        if (op_.src[2] >= 0)
+            return multiply(run_.matrix(op_.src[2], first_head_ + h), 0, first, some, src, n_heads_ * p_.n_latent, dst, stride, scratch);
+        const int64_t own = (first_head_ + h) * (p_.n_nope + p_.v_head_dim) + p_.n_nope;
+        multiply(run_.matrix(op_.src[1]), own, first, some, src, n_heads_ * p_.n_latent, dst, stride, scratch);
     }
 
-    // Rows [first, first + n) of a matrix times source_, to dst [rows, n].
-    void multiply(const Matrix& matrix, int64_t first, int64_t n, float* dst, int64_t stride) {
-        if (const RowForm form = form_for(run_, matrix, rows_.n); form != RowForm::kFloats) {
-            for (int64_t i = 0; i < rows_.n; i++)
-                round_row(run_, form, source_ + i * matrix.n_cols, matrix.n_cols, rounded_ + i * row_bytes(form, matrix.n_cols));
+    // Rows own + [first, first + some) of a matrix times all rows of src, src_stride apart, to dst [n_rows_, some].
+    void multiply(const Matrix& matrix, int64_t own, int64_t first, int64_t some, const float* src, int64_t src_stride, float* dst, int64_t stride,
+                  ThreadScratch& scratch) {
+        const RowForm form = form_for(run_, matrix, n_rows_);
+        auto* rounded = scratch.latent.data();
+        auto* floats = reinterpret_cast<float*>(rounded);
+        for (int64_t i = 0; i < n_rows_; i++) {
+            const float* row = src + i * src_stride;
+            if (form == RowForm::kFloats)
+                std::copy_n(row, matrix.n_cols, floats + i * matrix.n_cols);
+            else
+                round_row(run_, form, row, matrix.n_cols, rounded + i * row_bytes(form, matrix.n_cols));
         }
-        multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = first}, first, n, source_, rounded_, rows_.n,
-                      scratch_);
+        multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = own + first}, own + first, some, floats, rounded, n_rows_,
+                      scratch);
     }
 
     const Run& run_;
     const ponder_op& op_;
     const ponder_mla_attention_params& p_;
-    const RowRun rows_;
-    const int64_t first_head_, n_heads_;
-    const ItemMemory size_;
-    float* queries_;      // [rows, n_heads_, n_latent + n_rope]
-    float* results_;      // [rows, n_heads_, n_latent]
-    float* source_;       // [rows, n_nope or n_latent] of one head
-    std::byte* rounded_;  // the same rounded
-    ThreadScratch& scratch_;
+    const int64_t n_rows_, n_heads_, k_dim_;  // heads: of a group
+    int64_t first_head_ = 0;                  // of the group
+    float* queries_;                          // [n_rows_, n_heads_, n_latent + n_rope]
+    float* results_;                          // [n_rows_, n_heads_, n_latent]
+    const std::vector<RowRun> runs_;
 };
 
 }  // namespace
 
-void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
+void add_mla_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes) {
     const ponder_mla_attention_params& p = op.params.mla_attention;
-    add_multiply_sizes(std::max(p.n_latent, p.n_nope), kAttendRows, sizes);  // its rounded rows lie in `latent`
-    add_attend_sizes(program, p.n_latent + p.n_rope, p.n_latent, kHeadsOfItem, sizes);
-    sizes.latent = std::max(sizes.latent, static_cast<size_t>(ItemMemory(p).total()));
+    const int64_t k_dim = p.n_latent + p.n_rope, widest = std::max(p.n_latent, p.n_nope);
+    add_multiply_sizes(widest, max_rows, sizes);
+    add_attend_sizes(program, k_dim, p.n_latent, kHeadsOfItem, sizes);
+    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kMapRows * p.n_latent));
+    sizes.latent = std::max(sizes.latent, static_cast<size_t>(max_rows * RoundedLayout(widest).n_bytes));
+    // Fewer rows take more heads at a time, but no more queries than these.
+    const int64_t queries = std::max(std::min<int64_t>(kQueriesAtOnce, int64_t{max_rows} * p.n_heads), max_rows * std::min<int64_t>(kHeadsOfItem, p.n_heads));
+    sizes.latents = std::max(sizes.latents, static_cast<size_t>(queries * (k_dim + p.n_latent)));
 }
 
-void mla_attention(const Run& run, std::span<const ponder_op> ops) {
-    const std::vector<RowRun> runs = list_row_runs(run.batch);
-    const int64_t n_groups = (ops[0].params.mla_attention.n_heads + kHeadsOfItem - 1) / kHeadsOfItem;
-    run.pool.parallel_for(static_cast<int64_t>(runs.size()) * n_groups, [&](int64_t i, int thread) {
-        if (run.should_stop()) return;
-        ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
-        Item(run, ops[0], runs[static_cast<size_t>(i / n_groups)], i % n_groups * kHeadsOfItem, scratch.latent.data(), scratch).run();
-    });
-}
+void mla_attention(const Run& run, std::span<const ponder_op> ops) { MlaAttention(run, ops[0]).run(); }
 
 }  // namespace ponder::cpu

@@ -25,14 +25,17 @@ struct Sizes {
     size_t decoded = 0;                                  // rows of types without a kernel of their own
     size_t keys = 0, values = 0, transposed = 0;         // a tile of the cache
     size_t queries = 0, scores = 0, state = 0, sums_of_heads = 0;
-    size_t latent = 0;                                   // cpu_mla.cpp's rows
+    size_t latent = 0;                                   // bytes: cpu_mla.cpp's rows of one head
     size_t panel = 0, sums = 0;                          // bytes: expanded weight rows, and what tiles sum
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0, spans = 0;     // floats: rows of chosen experts; sums of attention over spans of the cache
+    size_t latents = 0;                // floats: queries and results in MLA's latent space
 
-    size_t thread_bytes() const { return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads + latent) * sizeof(float) + panel + sums; }
-    size_t plan_bytes() const { return rounded + gathered + (experts + spans) * sizeof(float); }
+    size_t thread_bytes() const {
+        return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads) * sizeof(float) + panel + sums + latent;
+    }
+    size_t plan_bytes() const { return rounded + gathered + (experts + spans + latents) * sizeof(float); }
 };
 
 // Bytes that begin with a line of the cache.
@@ -49,8 +52,8 @@ class LineBytes {
 };
 
 struct ThreadScratch {
-    std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads, latent;
-    LineBytes panel, sums;
+    std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads;
+    LineBytes panel, sums, latent;
 };
 
 struct Plan;
@@ -72,7 +75,7 @@ struct Plan : ponder_compiled {
     const Kernels* kernels = nullptr;
     std::vector<Step> steps;
     LineBytes rounded, gathered;
-    std::vector<float> experts, spans;
+    std::vector<float> experts, spans, latents;
     std::vector<ThreadScratch> threads;
 };
 
@@ -120,7 +123,7 @@ void mla_attention(const Run& run, std::span<const ponder_op> ops);
 void moe_ffn(const Run& run, std::span<const ponder_op> ops);
 
 void add_attention_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes);
-void add_mla_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes);
+void add_mla_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes);
 void add_moe_sizes(const ponder_program& program, const ponder_op& op, int32_t max_rows, Sizes& sizes);
 
 // ---- Attention over the cache

@@ -92,7 +92,7 @@ Sizes measure(const ponder_program& program, int32_t max_rows) {
         if (op.kind == PONDER_OP_MATMUL || op.kind == PONDER_OP_LOGITS)
             add_multiply_sizes(program.operands[op.src[0]].dims[0], max_rows, sizes);
         if (op.kind == PONDER_OP_ATTENTION) add_attention_sizes(program, op, sizes);
-        if (op.kind == PONDER_OP_MLA_ATTENTION) add_mla_sizes(program, op, sizes);
+        if (op.kind == PONDER_OP_MLA_ATTENTION) add_mla_sizes(program, op, max_rows, sizes);
         if (op.kind == PONDER_OP_MOE_FFN) add_moe_sizes(program, op, max_rows, sizes);
     }
     return sizes;
