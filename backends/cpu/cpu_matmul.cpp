@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "activation.hpp"
+#include "cpu_dense.hpp"
 #include "cpu_plan.hpp"
 
 namespace ponder::cpu {
 
 namespace {
 
-constexpr int64_t kDecodedRows = 4;
+constexpr int64_t kDecodedRows = 4, kDenseRows = 64;
 // From so many source rows on, expanding weights pays: measured on Zen 5 (panels: 22 against 17 billion weights a second at 6 rows), and on
 // Emerald Rapids (tiles: as fast as panels at 32 rows, 1.3 times at 64).
 constexpr int64_t kPanelsFrom = 5, kTilesFrom = 32;
@@ -31,6 +32,26 @@ void multiply_decoded(const Run& run, const Product& product, int64_t first, int
         kernel.dot(reinterpret_cast<const std::byte*>(scratch.decoded.data()), row_size, some, n_cols,
                    reinterpret_cast<const std::byte*>(x), row_size, n_rows, product.dst + (r - product.first_row), product.stride);
     }
+}
+
+// Rows of any type as float32 matrices, for many source rows. False: nothing was done.
+bool multiply_floats(const DotKernel* kernel, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows, ThreadScratch& scratch) {
+    const Matrix& weight = product.weight;
+    if (!takes_dense(n_rows)) return false;
+    const bool is_float = weight.type->id == PONDER_TYPE_F32 && reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
+    for (int64_t r = first; r < first + n; r += kDenseRows) {
+        const int64_t some = std::min(kDenseRows, first + n - r);
+        const auto* rows = reinterpret_cast<const float*>(weight.data) + r * weight.n_cols;
+        if (!is_float) {
+            float* decoded = scratch.decoded.data();
+            rows = decoded;
+            for (int64_t i = 0; kernel != nullptr && i < some; i++)
+                kernel->widen(weight.data + (r + i) * bytes_of_row(weight), weight.n_cols, decoded + i * weight.n_cols);
+            if (kernel == nullptr) weight.decode(r, some, decoded);
+        }
+        if (!multiply_dense(x, n_rows, weight.n_cols, rows, some, product.dst + (r - product.first_row), product.stride)) return false;
+    }
+    return true;
 }
 
 const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
@@ -85,7 +106,7 @@ void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, s
 
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
     sizes.panel = std::max(sizes.panel, static_cast<size_t>(std::max(panel_bytes(n_cols), kTilePanelBytes)));
-    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kDecodedRows * n_cols));
+    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>((takes_dense(max_rows) ? kDenseRows : kDecodedRows) * n_cols));
     sizes.sums = std::max(sizes.sums, static_cast<size_t>(tile_sums(max_rows) * (kTilePieceRows / kRowsOfTilePanel)) * sizeof(float));
     sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
@@ -96,7 +117,7 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
         return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
-    if (n_rows >= kPanelsFrom) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 2 * kRowsOfPanel);
+    if (n_rows >= kPanelsFrom) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
     return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 
@@ -109,7 +130,9 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
                    int64_t n_rows, ThreadScratch& scratch) {
     const Matrix& weight = product.weight;
     const DotKernel* kernel = find_kernel(run, weight);
-    if (kernel == nullptr) {
+    if ((kernel == nullptr || kernel->takes_floats) && multiply_floats(kernel, product, first, n, x, n_rows, scratch)) {
+        // done
+    } else if (kernel == nullptr) {
         multiply_decoded(run, product, first, n, x, n_rows, scratch);
     } else if (form_for(run, weight, n_rows) == RowForm::kBf16) {
         multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);

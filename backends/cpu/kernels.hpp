@@ -44,7 +44,8 @@ struct DotKernel {
     RowsDot dot;
     ExpandPanel expand;  // null: this instruction set has no panels
     MultiplyPanel multiply;
-    ExpandTiles expand_tiles = nullptr;  // null: no tiles of this type
+    void (*widen)(const std::byte* row, int64_t n, float* dst) = nullptr;  // types of floats: a row of n as float32
+    ExpandTiles expand_tiles = nullptr;                                    // null: no tiles of this type
 };
 inline constexpr int32_t kMaxDots = 32;
 

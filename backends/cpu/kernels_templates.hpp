@@ -137,6 +137,13 @@ void dot_float_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, in
     }
 }
 
+template <class Load>
+void widen_row(const std::byte* row, int64_t n, float* dst) {
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) Vector::store(dst + i, Load::at(row, i));
+    for (; i < n; i++) dst[i] = Load::one(row, i);
+}
+
 #include "kernels_rows.hpp"
 
 #include "kernels_attention.hpp"
@@ -153,9 +160,9 @@ constexpr MultiplyPanel multiply_panel = nullptr;
 template <class... Blocks>
 struct DotTable {
     static constexpr DotKernel kRows[] = {{Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>}...,
-                                          {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr},
-                                          {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr},
-                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr}};
+                                          {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr, widen_row<LoadF32>},
+                                          {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr, widen_row<LoadF16>},
+                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr, widen_row<LoadBf16>}};
 };
 
 constexpr Kernels make_kernels(const char* name) {

@@ -114,6 +114,13 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
             check(std::memcmp(rounded.data(), plainly.data(), static_cast<size_t>(n_cols)) == 0, kernels.name, format.type, "codes", 1, 0);
             const auto* source = own->takes_floats ? reinterpret_cast<const std::byte*>(x.data()) : rounded.data();
             std::vector<float> got(static_cast<size_t>(n_x * n_rows), NAN), expected(got), alone(static_cast<size_t>(n_rows));
+            if (own->takes_floats) {
+                std::vector<float> wide(static_cast<size_t>(n_cols)), plainly_wide(wide);
+                own->widen(rows.data(), n_cols, wide.data());
+                base->widen(rows.data(), n_cols, plainly_wide.data());
+                for (size_t i = 0; i < wide.size(); i++)
+                    check(wide[i] == plainly_wide[i], kernels.name, format.type, "a float", wide[i], plainly_wide[i]);
+            }
             own->dot(rows.data(), row_bytes, n_rows, n_cols, source, stride, n_x, got.data(), n_rows);
             base->dot(rows.data(), row_bytes, n_rows, n_cols, source, stride, n_x, expected.data(), n_rows);
             double size = 0.0;
