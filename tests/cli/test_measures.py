@@ -5,6 +5,8 @@ import math
 import os
 import random
 import struct
+import subprocess
+import sys
 
 import tool_test
 from tool_test import ToolTest, json_lines, read_npy, run
@@ -170,6 +172,34 @@ class Experts(ToolTest):
         experts = json.loads(self.inspect(self.tiny_model("F32", "tiny-deepseek-v2", "--experts", "2"), "--json"))["experts"]
         self.assertEqual((experts["count"], experts["used"], experts["gating"]), (2, 2, "softmax"))
         self.assert_fails(run("synth", "tiny-qwen2", "/dev/null", "--experts", "8"), 1, "has no experts")
+
+
+class BenchTable(ToolTest):
+    def test_table_of_a_tiny_model(self):
+        folder = self.temporary_folder()
+        peer = os.path.join(folder, "peer")
+        with open(peer, "w") as file:
+            file.write("#!/bin/sh\necho pp 10\necho tg 5\n")
+        os.chmod(peer, 0o755)
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "bench_table.py")
+        command = [sys.executable, script, tool_test.PONDER, folder, "--model", "tiny", "--rounds", "1", "--peer", peer]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(folder, "results.json")) as file:
+            row = json.load(file)["tiny"]
+        self.assertAlmostEqual(row["ratio_decode_tps"], row["decode_tps"] / 5)
+        self.assertAlmostEqual(row["ratio_prefill_tps"], row["prefill_tps"] / 10)
+        self.assertGreater(row["bandwidth_share"], 0)
+        with open(os.path.join(folder, "table.md")) as file:
+            self.assertIn(f"| tiny | {row['decode_tps'] / 5:.2f} (", file.read())
+        self.assertFalse(os.path.exists(os.path.join(folder, "tiny.gguf")))
+
+    def test_a_peer_that_fails(self):
+        folder = self.temporary_folder()
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "bench_table.py")
+        done = subprocess.run([sys.executable, script, tool_test.PONDER, folder, "--model", "tiny", "--peer", "/bin/false"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/bin/false bench", done.stderr)
 
 
 if __name__ == "__main__":
