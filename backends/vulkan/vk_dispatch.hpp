@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vulkan's functions as tables of pointers, so that a program runs where there is no Vulkan and tests can put others in their place.
+#pragma once
+
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan.h>
+
+#include "base/result.hpp"
+
+namespace ponder::vk {
+
+#define PONDER_VK_INSTANCE_FUNCTIONS(X)                                                                                              \
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2)                     \
+    X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties)             \
+    X(CreateDevice) X(GetDeviceProcAddr)
+
+#define PONDER_VK_DEVICE_FUNCTIONS(X)                                                                                                \
+    X(DestroyDevice) X(GetDeviceQueue) X(DeviceWaitIdle) X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory)                 \
+    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory) X(GetBufferDeviceAddress) X(CreateFence)     \
+    X(DestroyFence) X(ResetFences) X(WaitForFences) X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers)             \
+    X(FreeCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch)            \
+    X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CreateShaderModule) X(DestroyShaderModule) X(CreatePipelineLayout)                      \
+    X(DestroyPipelineLayout) X(CreatePipelineCache) X(DestroyPipelineCache) X(CreateComputePipelines) X(DestroyPipeline)             \
+    X(CreateQueryPool) X(DestroyQueryPool) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(GetQueryPoolResults)
+
+#define PONDER_VK_DECLARE(name) PFN_vk##name name = nullptr;
+
+struct InstanceFunctions {
+    PONDER_VK_INSTANCE_FUNCTIONS(PONDER_VK_DECLARE)
+    PFN_vkCreateDebugUtilsMessengerEXT CreateDebugUtilsMessengerEXT = nullptr;  // null without the extension
+    PFN_vkDestroyDebugUtilsMessengerEXT DestroyDebugUtilsMessengerEXT = nullptr;
+};
+
+struct DeviceFunctions {
+    PONDER_VK_DEVICE_FUNCTIONS(PONDER_VK_DECLARE)
+};
+
+#undef PONDER_VK_DECLARE
+
+// The loader's one entry point; null where there is no Vulkan. Opened at the first call and kept.
+PFN_vkGetInstanceProcAddr loader();
+// For tests: what stands in for the loader from now on; null: the system's. What was found out about devices is forgotten.
+void replace_loader(PFN_vkGetInstanceProcAddr entry);
+
+// Errors: DEVICE, naming the first function that is missing.
+Result<InstanceFunctions> load_instance_functions(PFN_vkGetInstanceProcAddr entry, VkInstance instance);
+Result<DeviceFunctions> load_device_functions(PFN_vkGetDeviceProcAddr entry, VkDevice device);
+
+// Memory and lost devices keep their meaning; anything else is DEVICE.
+Error vulkan_error(VkResult result, const char* what);
+
+}  // namespace ponder::vk
