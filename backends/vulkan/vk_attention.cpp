@@ -14,7 +14,7 @@ struct AttentionPush {
 };
 
 struct MergePush {
-    uint64_t parts, dst;
+    uint64_t parts, dst, positions;
     uint32_t n_heads, v_dim, n_parts, dst_stride, dst_head;
 };
 
@@ -40,7 +40,7 @@ void attend(const Recording& r, AttentionPush push, uint32_t n_kv_heads, uint64_
                         {reads(push.q, q_bytes), has_parts ? writes(push.parts, parts_bytes) : writes(push.dst, dst_bytes),
                          reads(kCacheAddress, 1)});
     if (!has_parts) return;
-    const MergePush merge{push.parts, push.dst, push.n_heads, push.v_dim, push.n_parts, push.dst_stride, push.dst_head};
+    const MergePush merge{push.parts, push.dst, push.positions, push.n_heads, push.v_dim, push.n_parts, push.dst_stride, push.dst_head};
     r.recorder.dispatch("attention_merge", {}, merge, {push.n_heads, r.n_rows}, {reads(push.parts, parts_bytes), writes(push.dst, dst_bytes)});
 }
 

@@ -40,12 +40,22 @@ Result<void> Device::start(int32_t index) {
                                         .queueFamilyIndex = traits_.queue_family,
                                         .queueCount = 1,
                                         .pQueuePriorities = &priority};
+    if (options_.is_plain) traits_.matrix_m = traits_.matrix_n = traits_.matrix_k = 0;
+    const bool has_matrices = traits_.matrix_m != 0;
+    const char* extensions[] = {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+                                                          .cooperativeMatrix = VK_TRUE};
     const VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                                    .bufferDeviceAddress = VK_TRUE};
+                                                    .pNext = has_matrices ? &matrices : nullptr,
+                                                    .shaderFloat16 = has_matrices,
+                                                    .bufferDeviceAddress = VK_TRUE,
+                                                    .vulkanMemoryModel = has_matrices};
     const VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                   .pNext = &features,
                                   .queueCreateInfoCount = 1,
-                                  .pQueueCreateInfos = &queue};
+                                  .pQueueCreateInfos = &queue,
+                                  .enabledExtensionCount = has_matrices ? 1u : 0u,
+                                  .ppEnabledExtensionNames = extensions};
     const InstanceFunctions& instance_fn = instance_->functions();
     if (const VkResult result = instance_fn.CreateDevice(physical, &info, nullptr, &device_); result != VK_SUCCESS) {
         device_ = VK_NULL_HANDLE;

@@ -162,8 +162,6 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n_extensions, nullptr);
     std::vector<VkExtensionProperties> extensions(n_extensions);
     functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n_extensions, extensions.data());
-    traits.has_cooperative_matrix = has_extension(extensions, "VK_KHR_cooperative_matrix");
-
     if (p.apiVersion < kVersion) {
         traits.unusable = "its driver has no Vulkan 1.2";
         return traits;
@@ -171,7 +169,10 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     VkPhysicalDeviceVulkan12Features features12{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &features12};
     functions_.GetPhysicalDeviceFeatures2(device, &features);
-    traits.has_float16 = features12.shaderFloat16 != 0;
+    const bool knows_subgroups = p.apiVersion >= VK_API_VERSION_1_3 || has_extension(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    if (features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
+        has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        probe_matrices(device, traits);
     if (features12.bufferDeviceAddress == 0) {
         traits.unusable = "its driver has no buffer device addresses";
     } else if (family == families.end()) {
@@ -180,6 +181,38 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
         traits.unusable = "its workgroups are smaller than 256";
     }
     return traits;
+}
+
+// Fragments are dealt out to subgroups, so their number in a workgroup must be known.
+void Instance::probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const {
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
+    functions_.GetPhysicalDeviceProperties2(device, &properties);
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix};
+    functions_.GetPhysicalDeviceFeatures2(device, &features);
+    const auto list = functions_.GetPhysicalDeviceCooperativeMatrixPropertiesKHR;
+    if (sizes.minSubgroupSize != sizes.maxSubgroupSize || matrix.cooperativeMatrix == 0 || list == nullptr) return;
+    uint32_t n = 0;
+    if (list(device, &n, nullptr) != VK_SUCCESS) return;
+    std::vector<VkCooperativeMatrixPropertiesKHR> all(n);
+    for (VkCooperativeMatrixPropertiesKHR& one : all) one.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (list(device, &n, all.data()) != VK_SUCCESS) return;
+    for (const VkCooperativeMatrixPropertiesKHR& one : all) {
+        const bool is_half = one.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && one.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                             one.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && one.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
+        if (!is_half || one.scope != VK_SCOPE_SUBGROUP_KHR) continue;
+        // What matmul_coop.glsl can deal out: whole fragments in tiles of 64, the same number to each subgroup, and 8 KiB for results.
+        const uint32_t n_subgroups = 256 / traits.subgroup_size;
+        const bool divides = one.MSize <= 64 && one.NSize <= 64 && 64 % one.MSize == 0 && 64 % one.NSize == 0 && 64 % one.KSize == 0;
+        if (!divides || n_subgroups % (64 / one.MSize) != 0 || 64 / one.MSize * (64 / one.NSize) % n_subgroups != 0 ||
+            n_subgroups * one.MSize * one.NSize > 2048)
+            continue;
+        if (one.KSize <= traits.matrix_k) continue;
+        traits.matrix_m = one.MSize;
+        traits.matrix_n = one.NSize;
+        traits.matrix_k = one.KSize;
+    }
 }
 
 const std::vector<DeviceTraits>& known_devices() {

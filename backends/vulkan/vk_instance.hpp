@@ -20,7 +20,8 @@ struct DeviceTraits {
     uint32_t shared_bytes = 0;  // memory of one workgroup
     uint32_t subgroup_size = 0;
     uint32_t queue_family = 0;
-    bool has_cooperative_matrix = false, has_float16 = false;
+    // Sizes of cooperative matrices of half floats summed in float32; 0: the device has none that this backend can use.
+    uint32_t matrix_m = 0, matrix_n = 0, matrix_k = 0;
     bool is_unified = false;  // the device's memory is the host's
     std::string unusable;     // why the backend cannot use it; empty: it can
 };
@@ -40,6 +41,7 @@ class Instance {
 
   private:
     Instance() = default;
+    void probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const;
     static VKAPI_ATTR VkBool32 VKAPI_CALL count_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
                                                         const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance);
 

@@ -54,13 +54,21 @@ void record_product(const Recording& r, const Product& p) {
     const Access src = reads(p.src, p.src_bytes), dst = writes(p.dst, p.dst_bytes);
     const Access experts = reads(p.experts, p.experts != 0 ? uint64_t{p.n_batches} * 4 : 0);
     if (p.n_rows <= static_cast<uint32_t>(kFewRows)) {
+        // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row.
         const bool is_small = r.device.traits().shared_bytes < 32768;
         const uint32_t cols = p.n_rows == 1 ? 1 : p.n_rows == 2 || is_small ? 2 : 4;
-        const uint32_t chunk = cols == 4 || (cols == 2 && is_small) ? 32 : 64;
+        const uint32_t chunk = (is_small ? 64 : 128) / cols;
         const uint32_t rows = p.n_out < 2048 ? 1 : p.n_out < 8192 || p.gated != nullptr || cols > 1 ? 2 : 4;
         const uint32_t constants[] = {kThreads, rows, cols, chunk, p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
         r.recorder.dispatch("matvec_" + p.weight->shader, constants, push,
                             {divide_up(p.n_out, rows * kTeams), p.n_batches, divide_up(p.n_rows, cols)}, {src, dst, experts});
+    } else if (const DeviceTraits& t = r.device.traits(); t.matrix_m != 0 && find_shader("matmul_coop_" + p.weight->shader) != nullptr) {
+        const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kThreads / t.subgroup_size);
+        // A step of 128 columns takes 43 KiB, one of 64 columns 27.
+        const uint32_t units = t.shared_bytes >= 45056 ? 4 : 2;
+        const uint32_t constants[] = {units, t.matrix_m, t.matrix_n, t.matrix_k, n_fragments, p.is_added};
+        r.recorder.dispatch("matmul_coop_" + p.weight->shader, constants, push,
+                            {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches}, {src, dst});
     } else {
         const uint32_t constants[] = {0, 0, 0, 0, 0, p.is_added};
         r.recorder.dispatch("matmul_" + p.weight->shader, constants, push, {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches},
