@@ -83,13 +83,19 @@ Result<DeviceSlot> choose_device(const DeviceRequest& request) {
         }
         return slot;
     }
-    for (int32_t i = 0; i < device_count(); i++) {
-        auto slot = find_device(i);
-        if (slot && (backend == "auto" || backend == slot->backend->name) && is_usable(*slot)) {
-            if (is_verbose()) log_message(PONDER_LOG_INFO, "device %d of backend %s is used", i, slot->backend->name);
-            slot->variant = variant;
+    // Backends are asked in their order and only until one fits: counting devices may start drivers.
+    int32_t first = 0;
+    for (const ponder_backend_entry entry : built_in_backends()) {
+        const ponder_backend* own = entry();
+        const bool is_wanted = backend == "auto" || backend == own->name;
+        const int32_t n = own->device_count();
+        for (int32_t i = 0; is_wanted && i < n; i++) {
+            const DeviceSlot slot{own, i, first + i, variant};
+            if (!is_usable(slot)) continue;
+            if (is_verbose()) log_message(PONDER_LOG_INFO, "device %d of backend %s is used", slot.global_index, own->name);
             return slot;
         }
+        first += n;
     }
     return make_error(PONDER_STATUS_NOT_FOUND, "backend '%s' has no usable device", backend.c_str());
 }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens devices, submits, moves bytes.
+#include "vk_device.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "vk_repack.hpp"
+
+namespace ponder::vk {
+
+namespace {
+
+constexpr uint64_t kStagingBytes = 32u << 20, kReadbackBytes = 4u << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> Device::open(int32_t index, const DeviceOptions& options) {
+    std::unique_ptr<Device> device(new Device);
+    device->options_ = options;
+    if (auto started = device->start(index); !started) return started.error();
+    return device;
+}
+
+Result<void> Device::start(int32_t index) {
+    auto instance = Instance::create(options_.is_validated);
+    if (!instance) return instance.error();
+    instance_ = std::move(*instance);
+    const auto devices = instance_->list_devices();
+    if (!devices) return devices.error();
+    if (index < 0 || static_cast<size_t>(index) >= devices->size())
+        return make_error(PONDER_STATUS_NOT_FOUND, "Vulkan device %d does not exist; there are %zu", index, devices->size());
+    const VkPhysicalDevice physical = (*devices)[static_cast<size_t>(index)];
+    traits_ = instance_->probe(physical);
+    if (!traits_.unusable.empty())
+        return make_error(PONDER_STATUS_DEVICE, "%s cannot be used: %s", traits_.name.c_str(), traits_.unusable.c_str());
+
+    const float priority = 1.0f;
+    const VkDeviceQueueCreateInfo queue{.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                        .queueFamilyIndex = traits_.queue_family,
+                                        .queueCount = 1,
+                                        .pQueuePriorities = &priority};
+    if (options_.is_plain) traits_.matrix_m = traits_.matrix_n = traits_.matrix_k = 0;
+    const bool has_matrices = traits_.matrix_m != 0;
+    const char* extensions[] = {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+                                                          .cooperativeMatrix = VK_TRUE};
+    const VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                                    .pNext = has_matrices ? &matrices : nullptr,
+                                                    .shaderFloat16 = has_matrices,
+                                                    .bufferDeviceAddress = VK_TRUE,
+                                                    .vulkanMemoryModel = has_matrices};
+    const VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                  .pNext = &features,
+                                  .queueCreateInfoCount = 1,
+                                  .pQueueCreateInfos = &queue,
+                                  .enabledExtensionCount = has_matrices ? 1u : 0u,
+                                  .ppEnabledExtensionNames = extensions};
+    const InstanceFunctions& instance_fn = instance_->functions();
+    if (const VkResult result = instance_fn.CreateDevice(physical, &info, nullptr, &device_); result != VK_SUCCESS) {
+        device_ = VK_NULL_HANDLE;
+        return vulkan_error(result, "opening a Vulkan device");
+    }
+    auto functions = load_device_functions(instance_fn.GetDeviceProcAddr, device_);
+    if (!functions) return functions.error();
+    fn_ = *functions;
+    fn_.GetDeviceQueue(device_, traits_.queue_family, 0, &queue_);
+
+    VkPhysicalDeviceMemoryProperties types;
+    instance_fn.GetPhysicalDeviceMemoryProperties(physical, &types);
+    memory_ = std::make_unique<Memory>(fn_, device_, types, traits_);
+    pipelines_ = std::make_unique<Pipelines>(fn_, device_);
+    if (auto started = pipelines_->start(); !started) return started;
+    auto pool = ThreadPool::create(std::clamp(options_.n_threads > 0 ? options_.n_threads : available_cores(), 1, 16));
+    if (!pool) return pool.error();
+    pool_ = std::move(*pool);
+
+    const VkCommandPoolCreateInfo pool_info{.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                            .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                            .queueFamilyIndex = traits_.queue_family};
+    for (VkCommandPool* target : {&command_pool_, &transfer_pool_}) {
+        if (const VkResult result = fn_.CreateCommandPool(device_, &pool_info, nullptr, target); result != VK_SUCCESS)
+            return vulkan_error(result, "creating a command pool");
+    }
+    const VkCommandBufferAllocateInfo commands{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                               .commandPool = transfer_pool_,
+                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                               .commandBufferCount = 1};
+    if (const VkResult result = fn_.AllocateCommandBuffers(device_, &commands, &transfer_); result != VK_SUCCESS)
+        return vulkan_error(result, "creating a command buffer");
+    auto fence = make_fence();
+    if (!fence) return fence.error();
+    transfer_fence_ = *fence;
+
+    const std::vector<uint32_t> tables = make_tables();
+    auto allocation = memory_->allocate(tables.size() * sizeof(uint32_t), MemoryKind::kDevice);
+    if (!allocation) return allocation.error();
+    tables_ = *allocation;
+    return write(tables_, 0, tables.data(), tables.size() * sizeof(uint32_t));
+}
+
+Device::~Device() {
+    if (device_ == VK_NULL_HANDLE) return;
+    if (fn_.DestroyDevice != nullptr) {
+        fn_.DeviceWaitIdle(device_);
+        for (Allocation* allocation : {&staging_, &readback_, &tables_}) {
+            if (memory_ != nullptr) memory_->free(*allocation);
+        }
+        if (transfer_fence_ != VK_NULL_HANDLE) fn_.DestroyFence(device_, transfer_fence_, nullptr);
+        for (const VkCommandPool pool : {command_pool_, transfer_pool_}) {
+            if (pool != VK_NULL_HANDLE) fn_.DestroyCommandPool(device_, pool, nullptr);
+        }
+        pipelines_.reset();
+        memory_.reset();
+        fn_.DestroyDevice(device_, nullptr);
+        return;
+    }
+    // Its functions could not be loaded: at least this one is then asked for again.
+    const auto destroy = reinterpret_cast<PFN_vkDestroyDevice>(instance_->functions().GetDeviceProcAddr(device_, "vkDestroyDevice"));
+    if (destroy != nullptr) destroy(device_, nullptr);
+}
+
+Result<VkFence> Device::make_fence() {
+    const VkFenceCreateInfo info{.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkFence fence = VK_NULL_HANDLE;
+    if (const VkResult result = fn_.CreateFence(device_, &info, nullptr, &fence); result != VK_SUCCESS)
+        return vulkan_error(result, "creating a fence");
+    return fence;
+}
+
+Result<void> Device::submit_and_wait(VkCommandBuffer commands, VkFence fence) {
+    const VkSubmitInfo info{.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
+    {
+        const std::lock_guard lock(queue_mutex_);
+        if (const VkResult result = fn_.QueueSubmit(queue_, 1, &info, fence); result != VK_SUCCESS)
+            return vulkan_error(result, "submitting work");
+    }
+    VkResult result = VK_TIMEOUT;
+    while (result == VK_TIMEOUT) result = fn_.WaitForFences(device_, 1, &fence, VK_TRUE, 1'000'000'000);
+    if (result != VK_SUCCESS) return vulkan_error(result, "waiting for the device");
+    if (result = fn_.ResetFences(device_, 1, &fence); result != VK_SUCCESS) return vulkan_error(result, "waiting for the device");
+    return {};
+}
+
+Result<void> Device::copy_now(VkBuffer dst, uint64_t dst_offset, VkBuffer src, uint64_t src_offset, uint64_t n_bytes) {
+    const VkCommandBufferBeginInfo begin{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                         .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    if (const VkResult result = fn_.BeginCommandBuffer(transfer_, &begin); result != VK_SUCCESS)
+        return vulkan_error(result, "recording a copy");
+    const VkBufferCopy region{src_offset, dst_offset, n_bytes};
+    fn_.CmdCopyBuffer(transfer_, src, dst, 1, &region);
+    const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                  .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                                  .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT};
+    fn_.CmdPipelineBarrier(transfer_, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                           VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1,
+                           &barrier, 0, nullptr, 0, nullptr);
+    if (const VkResult result = fn_.EndCommandBuffer(transfer_); result != VK_SUCCESS) return vulkan_error(result, "recording a copy");
+    return submit_and_wait(transfer_, transfer_fence_);
+}
+
+Result<void> Device::write(const Allocation& dst, uint64_t offset, const void* src, uint64_t n_bytes) {
+    if (dst.mapped != nullptr) {
+        std::memcpy(dst.mapped + offset, src, n_bytes);
+        return {};
+    }
+    const std::lock_guard lock(transfer_mutex_);
+    if (staging_.n_bytes == 0) {
+        auto staging = memory_->allocate(kStagingBytes, MemoryKind::kUpload);
+        if (!staging) return staging.error();
+        staging_ = *staging;
+    }
+    for (uint64_t done = 0; done < n_bytes;) {
+        const uint64_t n = std::min(kStagingBytes, n_bytes - done);
+        std::memcpy(staging_.mapped, static_cast<const std::byte*>(src) + done, n);
+        if (auto copied = copy_now(dst.buffer, dst.offset + offset + done, staging_.buffer, staging_.offset, n); !copied) return copied;
+        done += n;
+    }
+    return {};
+}
+
+Result<void> Device::read(const Allocation& src, uint64_t offset, void* dst, uint64_t n_bytes) {
+    if (src.mapped != nullptr) {
+        std::memcpy(dst, src.mapped + offset, n_bytes);
+        return {};
+    }
+    const std::lock_guard lock(transfer_mutex_);
+    if (readback_.n_bytes == 0) {
+        auto readback = memory_->allocate(kReadbackBytes, MemoryKind::kReadback);
+        if (!readback) return readback.error();
+        readback_ = *readback;
+    }
+    for (uint64_t done = 0; done < n_bytes;) {
+        const uint64_t n = std::min(kReadbackBytes, n_bytes - done);
+        if (auto copied = copy_now(readback_.buffer, readback_.offset, src.buffer, src.offset + offset + done, n); !copied) return copied;
+        std::memcpy(static_cast<std::byte*>(dst) + done, readback_.mapped, n);
+        done += n;
+    }
+    return {};
+}
+
+Result<void> Device::copy(const Allocation& dst, uint64_t dst_offset, const Allocation& src, uint64_t src_offset, uint64_t n_bytes) {
+    const std::lock_guard lock(transfer_mutex_);
+    return copy_now(dst.buffer, dst.offset + dst_offset, src.buffer, src.offset + src_offset, n_bytes);
+}
+
+}  // namespace ponder::vk

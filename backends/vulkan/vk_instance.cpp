@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Creates instances and probes devices.
+#include "vk_instance.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <list>
+#include <mutex>
+
+#include "base/log.hpp"
+
+namespace ponder::vk {
+
+namespace {
+
+constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
+constexpr uint32_t kVersion = VK_API_VERSION_1_2;
+
+bool has_extension(const std::vector<VkExtensionProperties>& all, const char* name) {
+    return std::any_of(all.begin(), all.end(), [&](const VkExtensionProperties& e) { return std::strcmp(e.extensionName, name) == 0; });
+}
+
+bool has_layer(PFN_vkGetInstanceProcAddr entry, const char* name) {
+    const auto list = reinterpret_cast<PFN_vkEnumerateInstanceLayerProperties>(entry(nullptr, "vkEnumerateInstanceLayerProperties"));
+    uint32_t n = 0;
+    if (list == nullptr || list(&n, nullptr) != VK_SUCCESS) return false;
+    std::vector<VkLayerProperties> all(n);
+    list(&n, all.data());
+    return std::any_of(all.begin(), all.end(), [&](const VkLayerProperties& l) { return std::strcmp(l.layerName, name) == 0; });
+}
+
+const char* type_name(VkPhysicalDeviceType type) {
+    switch (type) {
+        case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return "discrete GPU";
+        case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return "integrated GPU";
+        case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return "virtual GPU";
+        case VK_PHYSICAL_DEVICE_TYPE_CPU: return "software";
+        default: return "other";
+    }
+}
+
+struct KnownDevices {
+    std::mutex mutex;
+    bool is_probed = false;
+    std::vector<DeviceTraits> devices;
+    std::list<std::vector<DeviceTraits>> forgotten;  // callers may still hold their names
+};
+
+KnownDevices& known() {
+    static KnownDevices devices;
+    return devices;
+}
+
+std::vector<DeviceTraits> probe_all() {
+    auto instance = Instance::create(false);
+    if (!instance) return {};
+    const auto devices = (*instance)->list_devices();
+    std::vector<DeviceTraits> all;
+    if (devices) {
+        for (const VkPhysicalDevice device : *devices) all.push_back((*instance)->probe(device));
+    }
+    return all;
+}
+
+}  // namespace
+
+VkBool32 Instance::count_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+                                 const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance) {
+    static_cast<Instance*>(instance)->n_messages_.fetch_add(1);
+    log_message(PONDER_LOG_WARNING, "Vulkan validation: %s", data->pMessage != nullptr ? data->pMessage : "no text");
+    return VK_FALSE;
+}
+
+Result<std::unique_ptr<Instance>> Instance::create(bool is_validated) {
+    const PFN_vkGetInstanceProcAddr entry = loader();
+    if (entry == nullptr) return make_error(PONDER_STATUS_NOT_FOUND, "no Vulkan loader (libvulkan.so.1) on this machine");
+    const auto create = reinterpret_cast<PFN_vkCreateInstance>(entry(nullptr, "vkCreateInstance"));
+    if (create == nullptr) return make_error(PONDER_STATUS_DEVICE, "the Vulkan loader has no vkCreateInstance");
+    if (is_validated && !has_layer(entry, kValidationLayer))
+        return make_error(PONDER_STATUS_NOT_FOUND, "the Vulkan validation layer is not installed");
+
+    std::unique_ptr<Instance> instance(new Instance);
+    const VkApplicationInfo application{.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pEngineName = "ponder", .apiVersion = kVersion};
+    const VkDebugUtilsMessengerCreateInfoEXT messages{
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+        .pfnUserCallback = count_message,
+        .pUserData = instance.get()};
+    const VkValidationFeatureEnableEXT checks[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+    const VkValidationFeaturesEXT validation{.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+                                             .pNext = &messages,
+                                             .enabledValidationFeatureCount = 1,
+                                             .pEnabledValidationFeatures = checks};
+    const char* extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    const VkInstanceCreateInfo info{.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                    .pNext = is_validated ? &validation : nullptr,
+                                    .pApplicationInfo = &application,
+                                    .enabledLayerCount = is_validated ? 1u : 0u,
+                                    .ppEnabledLayerNames = &kValidationLayer,
+                                    .enabledExtensionCount = is_validated ? 1u : 0u,
+                                    .ppEnabledExtensionNames = &extension};
+    if (const VkResult result = create(&info, nullptr, &instance->handle_); result != VK_SUCCESS) {
+        instance->handle_ = VK_NULL_HANDLE;
+        return vulkan_error(result, "creating a Vulkan instance");
+    }
+    auto functions = load_instance_functions(entry, instance->handle_);
+    if (!functions) return functions.error();
+    instance->functions_ = *functions;
+    if (is_validated && instance->functions_.CreateDebugUtilsMessengerEXT != nullptr)
+        instance->functions_.CreateDebugUtilsMessengerEXT(instance->handle_, &messages, nullptr, &instance->messenger_);
+    return instance;
+}
+
+Instance::~Instance() {
+    if (messenger_ != VK_NULL_HANDLE) functions_.DestroyDebugUtilsMessengerEXT(handle_, messenger_, nullptr);
+    if (handle_ != VK_NULL_HANDLE && functions_.DestroyInstance != nullptr) functions_.DestroyInstance(handle_, nullptr);
+}
+
+Result<std::vector<VkPhysicalDevice>> Instance::list_devices() const {
+    uint32_t n = 0;
+    VkResult result = functions_.EnumeratePhysicalDevices(handle_, &n, nullptr);
+    std::vector<VkPhysicalDevice> devices(n);
+    if (result == VK_SUCCESS) result = functions_.EnumeratePhysicalDevices(handle_, &n, devices.data());
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE) return vulkan_error(result, "listing Vulkan devices");
+    devices.resize(n);
+    return devices;
+}
+
+DeviceTraits Instance::probe(VkPhysicalDevice device) const {
+    DeviceTraits traits;
+    VkPhysicalDeviceDriverProperties driver{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceMaintenance3Properties allocation{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &driver};
+    VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &allocation};
+    VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
+    functions_.GetPhysicalDeviceProperties2(device, &properties);
+    const VkPhysicalDeviceProperties& p = properties.properties;
+    traits.name = p.deviceName;
+    traits.type = p.deviceType;
+    traits.description = std::string(type_name(p.deviceType)) + ", " + driver.driverName + " " + driver.driverInfo;
+    traits.max_allocation = allocation.maxMemoryAllocationSize;
+    traits.subgroup_size = subgroup.subgroupSize;
+    traits.shared_bytes = p.limits.maxComputeSharedMemorySize;
+
+    VkPhysicalDeviceMemoryProperties memory;
+    functions_.GetPhysicalDeviceMemoryProperties(device, &memory);
+    for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
+        if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
+            traits.memory_bytes = std::max(traits.memory_bytes, static_cast<uint64_t>(memory.memoryHeaps[i].size));
+    }
+    traits.is_unified = p.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || p.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+
+    uint32_t n = 0;
+    functions_.GetPhysicalDeviceQueueFamilyProperties(device, &n, nullptr);
+    std::vector<VkQueueFamilyProperties> families(n);
+    functions_.GetPhysicalDeviceQueueFamilyProperties(device, &n, families.data());
+    const auto family = std::find_if(families.begin(), families.end(),
+                                     [](const VkQueueFamilyProperties& f) { return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; });
+    traits.queue_family = static_cast<uint32_t>(family - families.begin());
+
+    uint32_t n_extensions = 0;
+    functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n_extensions, nullptr);
+    std::vector<VkExtensionProperties> extensions(n_extensions);
+    functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n_extensions, extensions.data());
+    if (p.apiVersion < kVersion) {
+        traits.unusable = "its driver has no Vulkan 1.2";
+        return traits;
+    }
+    VkPhysicalDeviceVulkan12Features features12{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &features12};
+    functions_.GetPhysicalDeviceFeatures2(device, &features);
+    const bool knows_subgroups = p.apiVersion >= VK_API_VERSION_1_3 || has_extension(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    if (features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
+        has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        probe_matrices(device, traits);
+    if (features12.bufferDeviceAddress == 0) {
+        traits.unusable = "its driver has no buffer device addresses";
+    } else if (family == families.end()) {
+        traits.unusable = "it has no queue for compute";
+    } else if (p.limits.maxComputeWorkGroupInvocations < 256 || p.limits.maxPushConstantsSize < 128) {
+        traits.unusable = "its workgroups are smaller than 256";
+    }
+    return traits;
+}
+
+// Fragments are dealt out to subgroups, so their number in a workgroup must be known.
+void Instance::probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const {
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
+    functions_.GetPhysicalDeviceProperties2(device, &properties);
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix};
+    functions_.GetPhysicalDeviceFeatures2(device, &features);
+    const auto list = functions_.GetPhysicalDeviceCooperativeMatrixPropertiesKHR;
+    if (sizes.minSubgroupSize != sizes.maxSubgroupSize || matrix.cooperativeMatrix == 0 || list == nullptr) return;
+    uint32_t n = 0;
+    if (list(device, &n, nullptr) != VK_SUCCESS) return;
+    std::vector<VkCooperativeMatrixPropertiesKHR> all(n);
+    for (VkCooperativeMatrixPropertiesKHR& one : all) one.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (list(device, &n, all.data()) != VK_SUCCESS) return;
+    for (const VkCooperativeMatrixPropertiesKHR& one : all) {
+        const bool is_half = one.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && one.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                             one.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && one.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
+        if (!is_half || one.scope != VK_SCOPE_SUBGROUP_KHR) continue;
+        // What matmul_coop.glsl can deal out: whole fragments in tiles of 64, the same number to each subgroup, and 8 KiB for results.
+        const uint32_t n_subgroups = 256 / traits.subgroup_size;
+        const bool divides = one.MSize <= 64 && one.NSize <= 64 && 64 % one.MSize == 0 && 64 % one.NSize == 0 && 64 % one.KSize == 0;
+        if (!divides || n_subgroups % (64 / one.MSize) != 0 || 64 / one.MSize * (64 / one.NSize) % n_subgroups != 0 ||
+            n_subgroups * one.MSize * one.NSize > 2048)
+            continue;
+        if (one.KSize <= traits.matrix_k) continue;
+        traits.matrix_m = one.MSize;
+        traits.matrix_n = one.NSize;
+        traits.matrix_k = one.KSize;
+    }
+}
+
+const std::vector<DeviceTraits>& known_devices() {
+    KnownDevices& k = known();
+    const std::lock_guard lock(k.mutex);
+    if (!k.is_probed) {
+        k.devices = probe_all();
+        k.is_probed = true;
+    }
+    return k.devices;
+}
+
+void forget_devices() {
+    KnownDevices& k = known();
+    const std::lock_guard lock(k.mutex);
+    k.forgotten.push_back(std::move(k.devices));
+    k.devices.clear();
+    k.is_probed = false;
+}
+
+}  // namespace ponder::vk

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Vulkan instance, and what its devices say of themselves before any is opened.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vk_dispatch.hpp"
+
+namespace ponder::vk {
+
+struct DeviceTraits {
+    std::string name, description;
+    VkPhysicalDeviceType type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
+    uint64_t memory_bytes = 0;  // of the largest heap that is the device's own
+    uint64_t max_allocation = 0;
+    uint32_t shared_bytes = 0;  // memory of one workgroup
+    uint32_t subgroup_size = 0;
+    uint32_t queue_family = 0;
+    // Sizes of cooperative matrices of half floats summed in float32; 0: the device has none that this backend can use.
+    uint32_t matrix_m = 0, matrix_n = 0, matrix_k = 0;
+    bool is_unified = false;  // the device's memory is the host's
+    std::string unusable;     // why the backend cannot use it; empty: it can
+};
+
+class Instance {
+  public:
+    // is_validated: with the Khronos validation layer, whose messages are counted. Errors: NOT_FOUND without Vulkan or the layer, DEVICE.
+    static Result<std::unique_ptr<Instance>> create(bool is_validated);
+    ~Instance();
+    Instance(const Instance&) = delete;
+    Instance& operator=(const Instance&) = delete;
+
+    const InstanceFunctions& functions() const { return functions_; }
+    Result<std::vector<VkPhysicalDevice>> list_devices() const;
+    DeviceTraits probe(VkPhysicalDevice device) const;
+    int32_t n_messages() const { return n_messages_.load(); }
+
+  private:
+    Instance() = default;
+    void probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const;
+    static VKAPI_ATTR VkBool32 VKAPI_CALL count_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+                                                        const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance);
+
+    VkInstance handle_ = VK_NULL_HANDLE;
+    VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
+    InstanceFunctions functions_;
+    std::atomic<int32_t> n_messages_ = 0;
+};
+
+// All devices of this machine, probed at the first call by an instance that is gone afterwards; none without Vulkan or a driver. The result
+// stays where it is until forget_devices.
+const std::vector<DeviceTraits>& known_devices();
+void forget_devices();
+
+}  // namespace ponder::vk

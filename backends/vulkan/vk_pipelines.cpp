@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// All shaders share one layout: no descriptors, 128 bytes of push constants.
+#include "vk_pipelines.hpp"
+
+#include <cstring>
+
+namespace ponder::vk {
+
+const Shader* find_shader(const std::string& name) {
+    for (const Shader& shader : shaders()) {
+        if (name == shader.name) return &shader;
+    }
+    return nullptr;
+}
+
+Pipelines::~Pipelines() {
+    for (const auto& [key, pipeline] : pipelines_) fn_.DestroyPipeline(device_, pipeline, nullptr);
+    if (cache_ != VK_NULL_HANDLE) fn_.DestroyPipelineCache(device_, cache_, nullptr);
+    if (layout_ != VK_NULL_HANDLE) fn_.DestroyPipelineLayout(device_, layout_, nullptr);
+}
+
+Result<void> Pipelines::start() {
+    const VkPushConstantRange range{.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .offset = 0, .size = 128};
+    const VkPipelineLayoutCreateInfo info{
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range};
+    if (const VkResult result = fn_.CreatePipelineLayout(device_, &info, nullptr, &layout_); result != VK_SUCCESS)
+        return vulkan_error(result, "creating a pipeline layout");
+    const VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    if (const VkResult result = fn_.CreatePipelineCache(device_, &cache, nullptr, &cache_); result != VK_SUCCESS)
+        return vulkan_error(result, "creating a pipeline cache");
+    return {};
+}
+
+Result<VkPipeline> Pipelines::get(const std::string& name, std::span<const uint32_t> constants) {
+    Key key{name, {constants.begin(), constants.end()}};
+    const std::lock_guard lock(mutex_);
+    if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second;
+    const Shader* shader = find_shader(name);
+    if (shader == nullptr) return make_error(PONDER_STATUS_INTERNAL, "this build has no shader '%s'", name.c_str());
+
+    const VkShaderModuleCreateInfo module_info{
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = shader->n_bytes, .pCode = shader->words};
+    VkShaderModule module = VK_NULL_HANDLE;
+    if (const VkResult result = fn_.CreateShaderModule(device_, &module_info, nullptr, &module); result != VK_SUCCESS)
+        return vulkan_error(result, name.c_str());
+    std::vector<VkSpecializationMapEntry> entries;
+    for (uint32_t i = 0; i < constants.size(); i++) entries.push_back({i, 4 * i, 4});
+    const VkSpecializationInfo specialisation{.mapEntryCount = static_cast<uint32_t>(entries.size()),
+                                              .pMapEntries = entries.data(),
+                                              .dataSize = constants.size_bytes(),
+                                              .pData = constants.data()};
+    const VkComputePipelineCreateInfo info{.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                           .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                     .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                     .module = module,
+                                                     .pName = "main",
+                                                     .pSpecializationInfo = &specialisation},
+                                           .layout = layout_};
+    VkPipeline pipeline = VK_NULL_HANDLE;
+    const VkResult result = fn_.CreateComputePipelines(device_, cache_, 1, &info, nullptr, &pipeline);
+    fn_.DestroyShaderModule(device_, module, nullptr);
+    if (result != VK_SUCCESS) return with_context(vulkan_error(result, "compiling a shader"), name);
+    pipelines_.emplace(std::move(key), pipeline);
+    return pipeline;
+}
+
+}  // namespace ponder::vk

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products: few rows by teams of lanes that stream the matrix, more by tiles.
+#include <algorithm>
+
+#include "vk_recording.hpp"
+
+namespace ponder::vk {
+
+namespace {
+
+// shaders/product.glsl
+struct ProductPush {
+    uint64_t weight, gated, src, dst, bias, norm, experts, tables;
+    uint32_t planes[3];
+    uint32_t units, n_in, n_out, n_rows, src_stride, dst_stride, src_batch, dst_batch, src_div, slice_rows, first_row, gated_rows;
+    float epsilon;
+};
+static_assert(sizeof(ProductPush) == 128);
+
+constexpr uint32_t kThreads = 256, kTeams = kThreads / 32;
+
+ProductPush push_of(const Recording& r, const Product& p) {
+    const DeviceWeight& w = *p.weight;
+    return {.weight = w.memory.address,
+            .gated = p.gated != nullptr ? p.gated->memory.address : 0,
+            .src = p.src,
+            .dst = p.dst,
+            .bias = p.bias,
+            .norm = p.norm,
+            .experts = p.experts,
+            .tables = r.device.tables_address(),
+            .planes = {w.planes[1], w.planes[2], w.planes[3]},
+            .units = w.units,
+            .n_in = w.n_cols,
+            .n_out = p.n_out,
+            .n_rows = p.n_rows,
+            .src_stride = p.src_stride,
+            .dst_stride = p.dst_stride,
+            .src_batch = p.src_batch,
+            .dst_batch = p.dst_batch,
+            .src_div = p.src_div,
+            .slice_rows = p.slice_rows,
+            .first_row = p.first_row,
+            .gated_rows = p.gated_rows,
+            .epsilon = p.epsilon};
+}
+
+uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+void record_product(const Recording& r, const Product& p) {
+    const ProductPush push = push_of(r, p);
+    const Access src = reads(p.src, p.src_bytes), dst = writes(p.dst, p.dst_bytes);
+    const Access experts = reads(p.experts, p.experts != 0 ? uint64_t{p.n_batches} * 4 : 0);
+    if (p.n_rows <= static_cast<uint32_t>(kFewRows)) {
+        // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row.
+        const bool is_small = r.device.traits().shared_bytes < 32768;
+        const uint32_t cols = p.n_rows == 1 ? 1 : p.n_rows == 2 || is_small ? 2 : 4;
+        const uint32_t chunk = (is_small ? 64 : 128) / cols;
+        const uint32_t rows = p.n_out < 2048 ? 1 : p.n_out < 8192 || p.gated != nullptr || cols > 1 ? 2 : 4;
+        const uint32_t constants[] = {kThreads, rows, cols, chunk, p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
+        r.recorder.dispatch("matvec_" + p.weight->shader, constants, push,
+                            {divide_up(p.n_out, rows * kTeams), p.n_batches, divide_up(p.n_rows, cols)}, {src, dst, experts});
+    } else if (const DeviceTraits& t = r.device.traits(); t.matrix_m != 0 && find_shader("matmul_coop_" + p.weight->shader) != nullptr) {
+        const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kThreads / t.subgroup_size);
+        // A step of 128 columns takes 43 KiB, one of 64 columns 27.
+        const uint32_t units = t.shared_bytes >= 45056 ? 4 : 2;
+        const uint32_t constants[] = {units, t.matrix_m, t.matrix_n, t.matrix_k, n_fragments, p.is_added};
+        r.recorder.dispatch("matmul_coop_" + p.weight->shader, constants, push,
+                            {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches}, {src, dst});
+    } else {
+        const uint32_t constants[] = {0, 0, 0, 0, 0, p.is_added};
+        r.recorder.dispatch("matmul_" + p.weight->shader, constants, push, {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches},
+                            {src, dst});
+    }
+    r.recorder.add_work(static_cast<double>(p.n_out) * p.n_batches * p.n_rows * p.weight->n_cols * (p.gated != nullptr ? 2 : 1));
+}
+
+namespace {
+
+// The source of a product: a norm's source where that is applied on the way in.
+void set_source(const Recording& r, int32_t op, Product& product) {
+    int32_t src = r.program.ops[op].src[0];
+    const int32_t norm = r.merge(op).norm;
+    if (norm >= 0 && r.rows(src) <= static_cast<uint32_t>(kFewRows)) {
+        const ponder_op& norm_op = r.program.ops[norm];
+        src = norm_op.src[0];
+        product.norm = r.vector(norm_op.src[1]);
+        product.epsilon = norm_op.params.rms_norm.epsilon;
+    }
+    product.src = r.address(src);
+    product.src_stride = r.stride(src);
+    product.src_bytes = r.n_bytes(src);
+    product.n_rows = r.rows(src);
+}
+
+Product make_product(const Recording& r, int32_t op) {
+    const ponder_op& o = r.program.ops[op];
+    Product product;
+    product.weight = r.weights.by_operand.at(o.src[1]);
+    product.n_out = product.weight->slice_rows;
+    product.bias = r.vector(o.src[2]);
+    set_source(r, op, product);
+    return product;
+}
+
+void set_destination(const Recording& r, int32_t id, Product& product) {
+    product.dst = r.address(id);
+    product.dst_stride = r.stride(id);
+    product.dst_bytes = r.n_bytes(id);
+}
+
+}  // namespace
+
+void record_matmul(const Recording& r, int32_t op) {
+    const Merge& merge = r.merge(op);
+    if (merge.is_gated && r.rows(r.program.ops[op].src[0]) <= static_cast<uint32_t>(kFewRows)) return;
+    Product product = make_product(r, op);
+    product.is_added = merge.added_to >= 0;
+    set_destination(r, product.is_added ? merge.added_to : r.program.ops[op].dst[0], product);
+    record_product(r, product);
+}
+
+void record_swiglu(const Recording& r, int32_t op) {
+    const ponder_op& o = r.program.ops[op];
+    const Merge& merge = r.merge(op);
+    if (merge.gate < 0 || r.rows(o.src[0]) > static_cast<uint32_t>(kFewRows)) {
+        record_swiglu_rows(r, r.address(o.src[0]), r.address(o.src[1]), r.address(o.dst[0]), r.width(o.dst[0]), r.stride(o.dst[0]),
+                           r.rows(o.dst[0]));
+        return;
+    }
+    Product product = make_product(r, merge.gate);
+    product.gated = r.weights.by_operand.at(r.program.ops[merge.up].src[1]);
+    set_destination(r, o.dst[0], product);
+    record_product(r, product);
+}
+
+void record_logits(const Recording& r, int32_t op) {
+    const Product all = make_product(r, op);
+    for (uint32_t first = 0; first < r.n_outputs; first += kLogitRows) {
+        const uint32_t n = std::min<uint32_t>(kLogitRows, r.n_outputs - first);
+        Product part = all;
+        part.n_rows = n;
+        part.src += uint64_t{first} * all.src_stride * 4;
+        part.src_bytes = uint64_t{n} * all.src_stride * 4;
+        part.dst = r.logits.address;
+        part.dst_stride = r.logits_stride;
+        part.dst_bytes = uint64_t{n} * r.logits_stride * 4;
+        record_product(r, part);
+        r.recorder.copy(r.logits, 0, r.host_logits, 0, part.dst_bytes);
+        r.recorder.end_segment(static_cast<int32_t>(first), static_cast<int32_t>(n));
+    }
+}
+
+}  // namespace ponder::vk

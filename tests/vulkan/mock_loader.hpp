@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The system's Vulkan loader with some functions replaced, so that faults of drivers can be had at will.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+
+#include "vulkan/vk_dispatch.hpp"
+#include "vulkan/vk_instance.hpp"
+
+namespace ponder_test {
+
+// What fails from now on.
+struct Faults {
+    std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false;
+    std::atomic<int> submits_until_loss = -1;        // -1: never lost
+    std::atomic<int64_t> bytes_until_full = -1;      // -1: never full
+    PFN_vkGetInstanceProcAddr instance_entry = nullptr;
+    PFN_vkGetDeviceProcAddr device_entry = nullptr;
+    PFN_vkQueueSubmit submit = nullptr;
+    PFN_vkAllocateMemory allocate = nullptr;
+    PFN_vkCreateComputePipelines compile = nullptr;
+};
+
+inline Faults& faults() {
+    static Faults the_faults;
+    return the_faults;
+}
+
+inline VKAPI_ATTR VkResult VKAPI_CALL no_instance(const VkInstanceCreateInfo*, const VkAllocationCallbacks*, VkInstance*) {
+    return VK_ERROR_INCOMPATIBLE_DRIVER;
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL no_devices(VkInstance, uint32_t* n, VkPhysicalDevice*) {
+    *n = 0;
+    return VK_SUCCESS;
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL no_open(VkPhysicalDevice, const VkDeviceCreateInfo*, const VkAllocationCallbacks*, VkDevice*) {
+    return VK_ERROR_INITIALIZATION_FAILED;
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t n, const VkSubmitInfo* info, VkFence fence) {
+    if (faults().submits_until_loss >= 0 && faults().submits_until_loss-- <= 0) {
+        faults().submits_until_loss = 0;
+        return VK_ERROR_DEVICE_LOST;
+    }
+    return faults().submit(queue, n, info, fence);
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* callbacks,
+                                               VkDeviceMemory* memory) {
+    if (faults().bytes_until_full >= 0) {
+        if (faults().bytes_until_full < static_cast<int64_t>(info->allocationSize)) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+        faults().bytes_until_full -= static_cast<int64_t>(info->allocationSize);
+    }
+    return faults().allocate(device, info, callbacks, memory);
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL compile(VkDevice device, VkPipelineCache cache, uint32_t n, const VkComputePipelineCreateInfo* infos,
+                                              const VkAllocationCallbacks* callbacks, VkPipeline* pipelines) {
+    if (faults().cannot_compile) return VK_ERROR_UNKNOWN;
+    return faults().compile(device, cache, n, infos, callbacks, pipelines);
+}
+
+inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const char* name) {
+    const PFN_vkVoidFunction real = faults().device_entry(device, name);
+    if (std::strcmp(name, "vkQueueSubmit") == 0) {
+        faults().submit = reinterpret_cast<PFN_vkQueueSubmit>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(submit);
+    }
+    if (std::strcmp(name, "vkAllocateMemory") == 0) {
+        faults().allocate = reinterpret_cast<PFN_vkAllocateMemory>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(allocate);
+    }
+    if (std::strcmp(name, "vkCreateComputePipelines") == 0) {
+        faults().compile = reinterpret_cast<PFN_vkCreateComputePipelines>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(compile);
+    }
+    return real;
+}
+
+inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_function(VkInstance instance, const char* name) {
+    if (faults().cannot_create_instance && std::strcmp(name, "vkCreateInstance") == 0)
+        return reinterpret_cast<PFN_vkVoidFunction>(no_instance);
+    if (faults().has_no_devices && std::strcmp(name, "vkEnumeratePhysicalDevices") == 0)
+        return reinterpret_cast<PFN_vkVoidFunction>(no_devices);
+    if (faults().cannot_open && std::strcmp(name, "vkCreateDevice") == 0) return reinterpret_cast<PFN_vkVoidFunction>(no_open);
+    const PFN_vkVoidFunction real = faults().instance_entry(instance, name);
+    if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {
+        faults().device_entry = reinterpret_cast<PFN_vkGetDeviceProcAddr>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(device_function);
+    }
+    return real;
+}
+
+// While it lives, faults() happen.
+class MockLoader {
+  public:
+    MockLoader() {
+        faults().instance_entry = ponder::vk::loader();
+        ponder::vk::replace_loader(instance_function);
+    }
+    ~MockLoader() {
+        Faults& f = faults();
+        f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = false;
+        f.submits_until_loss = -1;
+        f.bytes_until_full = -1;
+        ponder::vk::replace_loader(nullptr);
+    }
+    MockLoader(const MockLoader&) = delete;
+    MockLoader& operator=(const MockLoader&) = delete;
+    // After a change of what devices there are.
+    static void probe_again() { ponder::vk::forget_devices(); }
+};
+
+}  // namespace ponder_test

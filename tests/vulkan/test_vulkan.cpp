@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a driver may do to a host: no driver, a broken one, a lost device, a full one. Each is a status, and the next call works.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "mock_loader.hpp"
+#include "runtime/session.hpp"
+#include "test_data.hpp"
+#include "vulkan/vk_buffer.hpp"
+
+using namespace ponder;
+using ponder_test::faults;
+using ponder_test::MockLoader;
+
+namespace {
+
+const char* const kReasoner = PONDER_SOURCE_DIR "/examples/tiny-reasoner/tiny-reasoner.gguf";
+
+// False, and the program ends as skipped, where there is no device to test.
+bool has_device() {
+    if (choose_device({.backend = "vulkan"})) return true;
+    ponder_test::n_skipped++;
+    MESSAGE("skipped: no Vulkan device");
+    return false;
+}
+
+Result<std::shared_ptr<Model>> open_model(const char* backend = "vulkan") { return Model::open(kReasoner, {.device = {.backend = backend}}); }
+
+// The last token's logits of a short prompt.
+Result<std::vector<float>> evaluate(const std::shared_ptr<Model>& model, int32_t kv_type = PONDER_TYPE_F32, ProgressCallback progress = {}) {
+    auto session = Session::create(model, {.kv_type = kv_type});
+    if (!session) return session.error();
+    std::vector<int32_t> tokens;
+    for (int32_t i = 0; i < 150; i++) tokens.push_back(10 + i % 50);
+    std::vector<float> logits(static_cast<size_t>(model->hyper_parameters().n_vocab));
+    if (auto done = (*session)->evaluate(tokens, logits.data(), 1, progress); !done) return done.error();
+    return logits;
+}
+
+vk::Device& device_of(const Model& model) { return *vk::own(model.device().handle()); }
+
+}  // namespace
+
+TEST_CASE("vulkan: the validation layer has nothing to say") {
+    if (!has_device()) return;
+    auto model = open_model("vulkan/validated");
+    if (!model && model.error().status == PONDER_STATUS_NOT_FOUND) {
+        ponder_test::n_skipped++;
+        MESSAGE("skipped: " << model.error().message);
+        return;
+    }
+    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+    for (const int32_t type : {PONDER_TYPE_F32, PONDER_TYPE_F16}) {
+        const auto logits = evaluate(*model, type);
+        REQUIRE_MESSAGE(logits, (logits ? "" : logits.error().message));
+    }
+    CHECK(device_of(**model).n_validation_messages() == 0);
+    if (!ponder_test::has_data("golden/models/g-r1.gguf")) return;
+    for (const char* name : {"g-r1.gguf", "g-v2lite.gguf", "g-qwen3.gguf"}) {
+        auto other = Model::open(ponder_test::data_path(std::string("golden/models/") + name), {.device = {.backend = "vulkan/validated"}});
+        REQUIRE_MESSAGE(other, (other ? "" : other.error().message));
+        const bool has_blocks = std::string(name) == "g-qwen3.gguf";
+        auto session = Session::create(*other, {.kv_type = has_blocks ? PONDER_TYPE_Q8_0 : PONDER_TYPE_F32});
+        REQUIRE(session);
+        std::vector<float> logits(static_cast<size_t>((*other)->hyper_parameters().n_vocab) * 40);
+        for (const size_t n : {size_t{1}, size_t{3}, size_t{33}}) {
+            const std::vector<int32_t> tokens(n, 5);
+            REQUIRE((*session)->evaluate(tokens, logits.data(), n, {}));
+        }
+        CHECK(device_of(**other).n_validation_messages() == 0);
+    }
+}
+
+TEST_CASE("vulkan: no driver and broken drivers are statuses") {
+    if (!has_device()) return;
+    {
+        const MockLoader mock;
+        faults().has_no_devices = true;
+        MockLoader::probe_again();
+        const auto none = open_model();
+        REQUIRE_FALSE(none);
+        CHECK(none.error().status == PONDER_STATUS_NOT_FOUND);
+        faults().has_no_devices = false;
+        faults().cannot_create_instance = true;
+        MockLoader::probe_again();
+        CHECK_FALSE(open_model());
+        CHECK(open_model("auto"));
+        faults().cannot_create_instance = false;
+        MockLoader::probe_again();
+        faults().cannot_open = true;
+        const auto refused = open_model();
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().status == PONDER_STATUS_DEVICE);
+        faults().cannot_open = false;
+        faults().cannot_compile = true;
+        const auto uncompiled = open_model();
+        REQUIRE_FALSE(uncompiled);
+        CHECK(uncompiled.error().status == PONDER_STATUS_DEVICE);
+        MESSAGE(uncompiled.error().message);
+    }
+    CHECK(open_model());
+}
+
+TEST_CASE("vulkan: a lost device is a status, and the tokens go on on the CPU") {
+    if (!has_device()) return;
+    const MockLoader mock;
+    MockLoader::probe_again();
+    auto model = open_model();
+    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+    const auto before = evaluate(*model);
+    REQUIRE(before);
+    faults().submits_until_loss = 1;
+    for (int tries = 0; tries < 2; tries++) {
+        const auto lost = evaluate(*model);
+        REQUIRE_FALSE(lost);
+        CHECK(lost.error().status == PONDER_STATUS_DEVICE_LOST);
+    }
+    const auto host = open_model("reference");
+    REQUIRE(host);
+    const auto rescued = evaluate(*host);
+    REQUIRE(rescued);
+    for (size_t i = 0; i < before->size(); i++) CHECK(std::fabs((*before)[i] - (*rescued)[i]) <= 2e-3f);
+    faults().submits_until_loss = -1;
+    model = open_model();
+    REQUIRE(model);
+    CHECK(evaluate(*model));
+}
+
+TEST_CASE("vulkan: a full device is a status, wherever it happens") {
+    if (!has_device()) return;
+    const MockLoader mock;
+    MockLoader::probe_again();
+    for (const int64_t n_bytes : {int64_t{0}, int64_t{64} << 20, int64_t{66} << 20, int64_t{100} << 20}) {
+        faults().bytes_until_full = n_bytes;
+        const auto model = open_model();
+        const auto result = model ? evaluate(*model) : Result<std::vector<float>>(model.error());
+        if (!result) CHECK(result.error().status == PONDER_STATUS_OUT_OF_MEMORY);
+    }
+    faults().bytes_until_full = -1;
+    const auto model = open_model();
+    REQUIRE(model);
+    device_of(**model).memory().set_cap(0);
+    if (const auto capped = evaluate(*model); !capped) CHECK(capped.error().status == PONDER_STATUS_OUT_OF_MEMORY);
+    device_of(**model).memory().set_cap(~uint64_t{0});
+    CHECK(evaluate(*model));
+}
+
+TEST_CASE("vulkan: work is cancelled between its parts, and can be done again") {
+    if (!has_device()) return;
+    const auto model = open_model();
+    REQUIRE(model);
+    const auto before = evaluate(*model);
+    REQUIRE(before);
+    int n_calls = 0;
+    const ProgressCallback stop{[](void* calls, int32_t, double) -> int32_t { return ++*static_cast<int*>(calls) > 1; }, &n_calls};
+    const auto cancelled = evaluate(*model, PONDER_TYPE_F32, stop);
+    REQUIRE_FALSE(cancelled);
+    CHECK(cancelled.error().status == PONDER_STATUS_CANCELLED);
+    const auto after = evaluate(*model);
+    REQUIRE(after);
+    CHECK(*before == *after);
+}
+
+TEST_CASE("vulkan: two sessions on two threads give the same, and leave nothing behind") {
+    if (!has_device()) return;
+    const auto model = open_model();
+    REQUIRE(model);
+    const auto expected = evaluate(*model);
+    REQUIRE(expected);
+    const uint64_t before = device_of(**model).memory().bytes_in_use();
+    int n_right[2] = {};
+    const auto work = [&](int who) {
+        for (int i = 0; i < 10; i++) {
+            const auto logits = evaluate(*model);
+            n_right[who] += logits && *logits == *expected;
+        }
+    };
+    std::thread other(work, 1);
+    work(0);
+    other.join();
+    CHECK(n_right[0] == 10);
+    CHECK(n_right[1] == 10);
+    // Pages of the cache are kept for the next session, one session's more at most.
+    CHECK(device_of(**model).memory().bytes_in_use() <= before + (uint64_t{8} << 20));
+}
