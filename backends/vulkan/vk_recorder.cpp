@@ -9,7 +9,7 @@ namespace ponder::vk {
 namespace {
 
 // A few milliseconds of a device that does 10^13 multiplications a second, or of a processor that plays one.
-constexpr double kSegmentWork = 5e10, kSoftwareSegmentWork = 5e7;
+constexpr double kSegmentWork = 2e11, kSoftwareSegmentWork = 5e7;
 
 bool overlap(const Access& a, const Access& b) { return a.begin < b.begin + b.n_bytes && b.begin < a.begin + a.n_bytes; }
 
