@@ -71,9 +71,11 @@ void record_product(const Recording& r, const Product& p, const MatvecShape* for
     const Access experts = reads(p.experts, p.experts != 0 ? uint64_t{p.n_batches} * 4 : 0);
     if (p.n_rows <= static_cast<uint32_t>(kFewRows)) {
         const MatvecShape shape = forced != nullptr ? *forced : choose_shape(r.device, p);
-        const uint32_t constants[] = {shape.threads, shape.rows, shape.cols, shape.chunk, p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
+        const uint32_t constants[] = {shape.threads,      shape.rows, shape.cols,  shape.chunk,
+                                      p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
         r.recorder.dispatch("matvec_" + p.weight->shader, constants, push,
-                            {divide_up(p.n_out, shape.rows * (shape.threads / 32)), p.n_batches, divide_up(p.n_rows, shape.cols)}, {src, dst, experts});
+                            {divide_up(p.n_out, shape.rows * (shape.threads / 32)), p.n_batches, divide_up(p.n_rows, shape.cols)},
+                            {src, dst, experts});
     } else if (takes_matrices(r, p)) {
         const DeviceTraits& t = r.device.traits();
         const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kTileThreads / t.subgroup_size);

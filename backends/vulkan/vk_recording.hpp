@@ -24,10 +24,10 @@ struct Recording {
     const Layout& layout;
     const RunData& data;
     const PlacedWeights& weights;
-    uint64_t scratch;        // address
+    uint64_t scratch;  // address
     const Allocation& scratch_memory;
-    const Allocation& logits;         // [kLogitRows, logits_stride], on the device
-    const Allocation& host_logits;    // the same, for the host
+    const Allocation& logits;       // [kLogitRows, logits_stride], on the device
+    const Allocation& host_logits;  // the same, for the host
     uint32_t logits_stride;
     uint32_t n_rows, n_outputs;
 

@@ -59,9 +59,10 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_model_path(app, options.path);
     add_json_option(app, options.is_json);
     add_verbose_option(app);
-    add_word(app, "--backend", options.backend, {"auto", "cpu", "cpu/avx512", "cpu/avx2", "cpu/neon", "cpu/generic", "vulkan", "vulkan/float32",
-                    "vulkan/validated", "reference"},
-             "Where to compute: auto, cpu (or cpu/avx512, cpu/avx2, cpu/neon, cpu/generic), vulkan or reference");
+    add_word(
+        app, "--backend", options.backend,
+        {"auto", "cpu", "cpu/avx512", "cpu/avx2", "cpu/neon", "cpu/generic", "vulkan", "vulkan/float32", "vulkan/validated", "reference"},
+        "Where to compute: auto, cpu (or cpu/avx512, cpu/avx2, cpu/neon, cpu/generic), vulkan or reference");
     add_integer<int32_t>(app, "--device", options.device, 0, kMaxInt - 1, "Device number, counted over all backends");
     add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: all cores");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");

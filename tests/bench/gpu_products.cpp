@@ -47,7 +47,8 @@ struct Bench {
             }
             if (tries > 0) best = std::min(best, now() - start);
         }
-        for (const Segment& segment : segments) device.fn().FreeCommandBuffers(device.handle(), device.command_pool(), 1, &segment.commands);
+        for (const Segment& segment : segments)
+            device.fn().FreeCommandBuffers(device.handle(), device.command_pool(), 1, &segment.commands);
         return best / n;
     }
 };
@@ -82,9 +83,10 @@ Product product_of(const Bench& bench, const DeviceWeight& weight, uint32_t n_ro
 }
 
 void measure_shape(Bench& bench, const char* type, int64_t n_in, int64_t n_out, bool is_gated) {
+    n_in = std::max<int64_t>(256, n_in / 256 * 256);
     uint64_t n_bytes = 0;
     // Several copies, so that no cache holds what the next repetition reads.
-    const int n_copies = static_cast<int>(std::clamp<int64_t>((int64_t{400} << 20) / (n_in * n_out / 2), 1, 24));
+    const int n_copies = static_cast<int>(std::clamp<int64_t>((int64_t{400} << 20) / (n_in * n_out / 2 + 1), 1, 24));
     std::vector<std::unique_ptr<DeviceWeight>> weights;
     for (int i = 0; i < n_copies + (is_gated ? 1 : 0); i++) {
         weights.push_back(make_weight(bench.device, type, n_in, n_out, n_bytes));
