@@ -36,12 +36,13 @@ void attend(const Recording& r, AttentionPush push, uint32_t n_kv_heads, uint64_
     const bool is_vector = push.k_dim % 4 == 0 && push.k_width % 4 == 0;
     const uint32_t constants[] = {cache_type(r.program), heads, divide_up(push.v_dim, 128), is_vector, divide_up(push.k_dim, 4)};
     const bool has_parts = push.n_parts > 1;
-    r.recorder.dispatch("attention", constants, push, {n_workgroups, r.n_rows, push.n_parts},
-                        {reads(push.q, q_bytes), has_parts ? writes(push.parts, parts_bytes) : writes(push.dst, dst_bytes),
-                         reads(kCacheAddress, 1)});
+    r.recorder.dispatch(
+        "attention", constants, push, {n_workgroups, r.n_rows, push.n_parts},
+        {reads(push.q, q_bytes), has_parts ? writes(push.parts, parts_bytes) : writes(push.dst, dst_bytes), reads(kCacheAddress, 1)});
     if (!has_parts) return;
     const MergePush merge{push.parts, push.dst, push.positions, push.n_heads, push.v_dim, push.n_parts, push.dst_stride, push.dst_head};
-    r.recorder.dispatch("attention_merge", {}, merge, {push.n_heads, r.n_rows}, {reads(push.parts, parts_bytes), writes(push.dst, dst_bytes)});
+    r.recorder.dispatch("attention_merge", {}, merge, {push.n_heads, r.n_rows},
+                        {reads(push.parts, parts_bytes), writes(push.dst, dst_bytes)});
 }
 
 void copy_heads(const Recording& r, const CopyPush& push, uint64_t src_bytes, uint64_t dst_bytes) {
@@ -75,8 +76,9 @@ void record_attention(const Recording& r, int32_t op) {
 void record_mla_attention(const Recording& r, int32_t op) {
     const ponder_op& o = r.program.ops[op];
     const ponder_mla_attention_params& p = o.params.mla_attention;
-    const auto n_heads = static_cast<uint32_t>(p.n_heads), n_nope = static_cast<uint32_t>(p.n_nope), n_rope = static_cast<uint32_t>(p.n_rope),
-               n_latent = static_cast<uint32_t>(p.n_latent), v_dim = static_cast<uint32_t>(p.v_head_dim);
+    const auto n_heads = static_cast<uint32_t>(p.n_heads), n_nope = static_cast<uint32_t>(p.n_nope),
+               n_rope = static_cast<uint32_t>(p.n_rope), n_latent = static_cast<uint32_t>(p.n_latent),
+               v_dim = static_cast<uint32_t>(p.v_head_dim);
     const uint32_t head_dim = n_nope + n_rope, k_dim = n_latent + n_rope, nope_stride = divide_up(n_nope, 4) * 4,
                    latent_stride = divide_up(n_latent, 4) * 4;
     const uint64_t q = r.address(o.src[0]), q_bytes = r.n_bytes(o.src[0]);
@@ -106,8 +108,10 @@ void record_mla_attention(const Recording& r, int32_t op) {
         copy_heads(r, {q, map.src, n_nope, n_heads, r.stride(o.src[0]), map.src_stride, head_dim, nope_stride}, q_bytes, map.src_bytes);
     }
     record_product(r, map);
-    copy_heads(r, {q + uint64_t{n_nope} * 4, queries + uint64_t{n_latent} * 4, n_rope, n_heads, r.stride(o.src[0]), n_heads * k_dim, head_dim, k_dim},
-               q_bytes, queries_bytes);
+    copy_heads(
+        r,
+        {q + uint64_t{n_nope} * 4, queries + uint64_t{n_latent} * 4, n_rope, n_heads, r.stride(o.src[0]), n_heads * k_dim, head_dim, k_dim},
+        q_bytes, queries_bytes);
 
     AttentionPush push{};
     push.q = queries;

@@ -14,9 +14,7 @@ bool fits(const Buffer& buffer, uint64_t offset, uint64_t n_bytes) {
     return offset <= buffer.n_bytes && n_bytes <= buffer.n_bytes - offset;
 }
 
-ponder_status answer(ponder_error* err, const Result<void>& result) {
-    return result ? PONDER_STATUS_OK : report(err, result.error());
-}
+ponder_status answer(ponder_error* err, const Result<void>& result) { return result ? PONDER_STATUS_OK : report(err, result.error()); }
 
 }  // namespace
 

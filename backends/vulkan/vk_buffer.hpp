@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Buffers: device memory, or host memory whose weights are uploaded one by one when a plan asks for them. So a weight lies as shaders want it,
-// whatever its place in a file, and what no operator reads takes no device memory.
+// Buffers: device memory, or host memory whose weights are uploaded one by one when a plan asks for them. So a weight lies as shaders want
+// it, whatever its place in a file, and what no operator reads takes no device memory.
 #pragma once
 
 #include <map>

@@ -14,9 +14,9 @@
 namespace ponder::vk {
 
 struct DeviceOptions {
-    int32_t n_threads = 0;     // for what the host does: unpacking weights
-    bool is_validated = false; // with the validation layer
-    bool is_plain = false;     // float32 only: no variants of the shaders that need more than the base
+    int32_t n_threads = 0;      // for what the host does: unpacking weights
+    bool is_validated = false;  // with the validation layer
+    bool is_plain = false;      // float32 only: no variants of the shaders that need more than the base
 };
 
 class Device {

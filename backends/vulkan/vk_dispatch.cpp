@@ -46,8 +46,8 @@ void replace_loader(PFN_vkGetInstanceProcAddr entry) {
     forget_devices();
 }
 
-#define PONDER_VK_LOAD(name)                                                            \
-    table.name = reinterpret_cast<PFN_vk##name>(entry(handle, "vk" #name));             \
+#define PONDER_VK_LOAD(name)                                                \
+    table.name = reinterpret_cast<PFN_vk##name>(entry(handle, "vk" #name)); \
     if (table.name == nullptr) return make_error(PONDER_STATUS_DEVICE, "Vulkan has no function vk%s here", #name);
 
 Result<InstanceFunctions> load_instance_functions(PFN_vkGetInstanceProcAddr entry, VkInstance handle) {
@@ -72,10 +72,14 @@ Result<DeviceFunctions> load_device_functions(PFN_vkGetDeviceProcAddr entry, VkD
 
 Error vulkan_error(VkResult result, const char* what) {
     switch (result) {
-        case VK_ERROR_OUT_OF_HOST_MEMORY: return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no host memory", what);
-        case VK_ERROR_OUT_OF_DEVICE_MEMORY: return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no device memory", what);
-        case VK_ERROR_DEVICE_LOST: return make_error(PONDER_STATUS_DEVICE_LOST, "%s: the device is lost", what);
-        default: return make_error(PONDER_STATUS_DEVICE, "%s: Vulkan answers %d", what, static_cast<int>(result));
+        case VK_ERROR_OUT_OF_HOST_MEMORY:
+            return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no host memory", what);
+        case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+            return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no device memory", what);
+        case VK_ERROR_DEVICE_LOST:
+            return make_error(PONDER_STATUS_DEVICE_LOST, "%s: the device is lost", what);
+        default:
+            return make_error(PONDER_STATUS_DEVICE, "%s: Vulkan answers %d", what, static_cast<int>(result));
     }
 }
 

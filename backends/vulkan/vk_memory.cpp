@@ -119,7 +119,8 @@ Result<Allocation> Memory::allocate(uint64_t n_bytes, MemoryKind kind) {
         if (rest > 0) block.free[offset + size] = rest;
         block.free.erase(piece);
         used_ += size;
-        return Allocation{&block, block.buffer, offset, size, block.address + offset, block.mapped == nullptr ? nullptr : block.mapped + offset};
+        return Allocation{&block, block.buffer,           offset,
+                          size,   block.address + offset, block.mapped == nullptr ? nullptr : block.mapped + offset};
     };
     for (const auto& block : blocks_) {
         if (block->kind != kind) continue;

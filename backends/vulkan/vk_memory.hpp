@@ -27,10 +27,10 @@ struct MemoryBlock;
 struct Allocation {
     MemoryBlock* block = nullptr;
     VkBuffer buffer = VK_NULL_HANDLE;
-    uint64_t offset = 0;           // in the buffer
-    uint64_t n_bytes = 0;          // 0: nothing is held
-    uint64_t address = 0;          // on the device
-    std::byte* mapped = nullptr;   // null where the host does not see it
+    uint64_t offset = 0;          // in the buffer
+    uint64_t n_bytes = 0;         // 0: nothing is held
+    uint64_t address = 0;         // on the device
+    std::byte* mapped = nullptr;  // null where the host does not see it
 };
 
 class Memory {

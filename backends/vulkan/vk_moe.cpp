@@ -86,7 +86,8 @@ void record_moe_ffn(const Recording& r, int32_t op) {
                        .slice_rows = down->slice_rows,
                        .src_bytes = r.temporary_bytes(op, 0),
                        .dst_bytes = r.temporary_bytes(op, 1)});
-    const SumPush push{results, r.address(o.src[2]), r.address(o.dst[0]), n_embd, n_used, result_stride, r.stride(o.src[2]), r.stride(o.dst[0])};
+    const SumPush push{results, r.address(o.src[2]), r.address(o.dst[0]), n_embd,
+                       n_used,  result_stride,       r.stride(o.src[2]),  r.stride(o.dst[0])};
     r.recorder.dispatch("moe_sum", {}, push, {divide_up(n_embd, 256), r.n_rows},
                         {reads(results, r.temporary_bytes(op, 1)), r.read(o.src[2]), r.write(o.dst[0])});
 }

@@ -33,7 +33,8 @@ class Pipelines {
 
     Result<void> start();
     VkPipelineLayout layout() const { return layout_; }
-    // constants[i] is the specialisation constant of id i. Errors: INTERNAL for an unknown shader, DEVICE if the driver does not compile it.
+    // constants[i] is the specialisation constant of id i. Errors: INTERNAL for an unknown shader, DEVICE if the driver does not compile
+    // it.
     Result<VkPipeline> get(const std::string& shader, std::span<const uint32_t> constants);
 
   private:

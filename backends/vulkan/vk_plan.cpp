@@ -20,20 +20,34 @@ uint64_t logits_bytes(const ponder_program& program, int32_t max_outputs) {
 
 void record_op(const Recording& r, int32_t op) {
     switch (r.program.ops[op].kind) {
-        case PONDER_OP_EMBED: return record_embed(r, op);
-        case PONDER_OP_RMS_NORM: return record_rms_norm(r, op);
-        case PONDER_OP_MATMUL: return record_matmul(r, op);
-        case PONDER_OP_ROPE: return record_rope(r, op);
-        case PONDER_OP_KV_WRITE: return record_kv_write(r, op);
-        case PONDER_OP_ATTENTION: return record_attention(r, op);
-        case PONDER_OP_SWIGLU: return record_swiglu(r, op);
-        case PONDER_OP_ADD: return record_add(r, op);
-        case PONDER_OP_GATHER_ROWS: return record_gather_rows(r, op);
-        case PONDER_OP_LOGITS: return record_logits(r, op);
-        case PONDER_OP_MLA_ATTENTION: return record_mla_attention(r, op);
-        case PONDER_OP_MOE_ROUTE: return record_moe_route(r, op);
-        case PONDER_OP_MOE_FFN: return record_moe_ffn(r, op);
-        default: return;
+        case PONDER_OP_EMBED:
+            return record_embed(r, op);
+        case PONDER_OP_RMS_NORM:
+            return record_rms_norm(r, op);
+        case PONDER_OP_MATMUL:
+            return record_matmul(r, op);
+        case PONDER_OP_ROPE:
+            return record_rope(r, op);
+        case PONDER_OP_KV_WRITE:
+            return record_kv_write(r, op);
+        case PONDER_OP_ATTENTION:
+            return record_attention(r, op);
+        case PONDER_OP_SWIGLU:
+            return record_swiglu(r, op);
+        case PONDER_OP_ADD:
+            return record_add(r, op);
+        case PONDER_OP_GATHER_ROWS:
+            return record_gather_rows(r, op);
+        case PONDER_OP_LOGITS:
+            return record_logits(r, op);
+        case PONDER_OP_MLA_ATTENTION:
+            return record_mla_attention(r, op);
+        case PONDER_OP_MOE_ROUTE:
+            return record_moe_route(r, op);
+        case PONDER_OP_MOE_FFN:
+            return record_moe_ffn(r, op);
+        default:
+            return;
     }
 }
 
@@ -111,23 +125,34 @@ Plan::~Plan() {
 
 void Plan::forget(ShapeClass& shape) {
     for (const Segment& segment : shape.segments) {
-        if (segment.commands != VK_NULL_HANDLE) device_.fn().FreeCommandBuffers(device_.handle(), device_.command_pool(), 1, &segment.commands);
+        if (segment.commands != VK_NULL_HANDLE)
+            device_.fn().FreeCommandBuffers(device_.handle(), device_.command_pool(), 1, &segment.commands);
     }
     shape.segments.clear();
 }
 
 Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs) {
-    const auto found = std::find_if(classes_.begin(), classes_.end(),
-                                    [&](const ShapeClass& c) { return c.n_rows == n_rows && c.n_outputs == n_outputs; });
+    const auto found =
+        std::find_if(classes_.begin(), classes_.end(), [&](const ShapeClass& c) { return c.n_rows == n_rows && c.n_outputs == n_outputs; });
     if (found != classes_.end()) {
         classes_.splice(classes_.begin(), classes_, found);
         return &classes_.front();
     }
     ShapeClass shape{n_rows, n_outputs, {}};
     Recorder recorder(device_, shape.segments);
-    const Recording recording{device_,       recorder, program_,     layout_,        data_,
-                              weights_,      scratch_.address, scratch_, logits_,    host_logits_,
-                              logits_stride_, static_cast<uint32_t>(n_rows), static_cast<uint32_t>(n_outputs)};
+    const Recording recording{device_,
+                              recorder,
+                              program_,
+                              layout_,
+                              data_,
+                              weights_,
+                              scratch_.address,
+                              scratch_,
+                              logits_,
+                              host_logits_,
+                              logits_stride_,
+                              static_cast<uint32_t>(n_rows),
+                              static_cast<uint32_t>(n_outputs)};
     for (int32_t i = 0; i < program_.n_ops && !recorder.has_failed(); i++) record_op(recording, i);
     if (auto finished = recorder.finish(); !finished) {
         forget(shape);

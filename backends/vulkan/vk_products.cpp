@@ -17,7 +17,7 @@ struct ProductPush {
 };
 static_assert(sizeof(ProductPush) == 128);
 
-constexpr uint32_t kThreads = 256, kTeams = kThreads / 32;
+constexpr uint32_t kTileThreads = 256;
 
 ProductPush push_of(const Recording& r, const Product& p) {
     const DeviceWeight& w = *p.weight;
@@ -47,23 +47,38 @@ ProductPush push_of(const Recording& r, const Product& p) {
 
 uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
+// What a file stores as float32, such as a router, is multiplied as that: half floats would move decisions.
+bool takes_matrices(const Recording& r, const Product& p) {
+    return r.device.traits().matrix_m != 0 && p.weight->shader != "f32" && find_shader("matmul_coop_" + p.weight->shader) != nullptr;
+}
+
+MatvecShape choose_shape(const Device& device, const Product& p) {
+    // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row.
+    const bool is_small = device.traits().shared_bytes < 32768;
+    MatvecShape shape;
+    shape.threads = 256;
+    shape.cols = p.n_rows == 1 ? 1 : p.n_rows == 2 || is_small ? 2 : 4;
+    shape.chunk = (is_small ? 64 : 128) / shape.cols;
+    shape.rows = p.n_out < 2048 ? 1 : p.n_out < 8192 || p.gated != nullptr || shape.cols > 1 ? 2 : 4;
+    return shape;
+}
+
 }  // namespace
 
-void record_product(const Recording& r, const Product& p) {
+void record_product(const Recording& r, const Product& p, const MatvecShape* forced) {
     const ProductPush push = push_of(r, p);
     const Access src = reads(p.src, p.src_bytes), dst = writes(p.dst, p.dst_bytes);
     const Access experts = reads(p.experts, p.experts != 0 ? uint64_t{p.n_batches} * 4 : 0);
     if (p.n_rows <= static_cast<uint32_t>(kFewRows)) {
-        // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row.
-        const bool is_small = r.device.traits().shared_bytes < 32768;
-        const uint32_t cols = p.n_rows == 1 ? 1 : p.n_rows == 2 || is_small ? 2 : 4;
-        const uint32_t chunk = (is_small ? 64 : 128) / cols;
-        const uint32_t rows = p.n_out < 2048 ? 1 : p.n_out < 8192 || p.gated != nullptr || cols > 1 ? 2 : 4;
-        const uint32_t constants[] = {kThreads, rows, cols, chunk, p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
+        const MatvecShape shape = forced != nullptr ? *forced : choose_shape(r.device, p);
+        const uint32_t constants[] = {shape.threads,      shape.rows, shape.cols,  shape.chunk,
+                                      p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
         r.recorder.dispatch("matvec_" + p.weight->shader, constants, push,
-                            {divide_up(p.n_out, rows * kTeams), p.n_batches, divide_up(p.n_rows, cols)}, {src, dst, experts});
-    } else if (const DeviceTraits& t = r.device.traits(); t.matrix_m != 0 && find_shader("matmul_coop_" + p.weight->shader) != nullptr) {
-        const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kThreads / t.subgroup_size);
+                            {divide_up(p.n_out, shape.rows * (shape.threads / 32)), p.n_batches, divide_up(p.n_rows, shape.cols)},
+                            {src, dst, experts});
+    } else if (takes_matrices(r, p)) {
+        const DeviceTraits& t = r.device.traits();
+        const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kTileThreads / t.subgroup_size);
         // A step of 128 columns takes 43 KiB, one of 64 columns 27.
         const uint32_t units = t.shared_bytes >= 45056 ? 4 : 2;
         const uint32_t constants[] = {units, t.matrix_m, t.matrix_n, t.matrix_k, n_fragments, p.is_added};

@@ -16,6 +16,7 @@ class Analysis {
     Analysis(const ponder_program& program) : p_(program), merges_(static_cast<size_t>(program.n_ops)) {
         for (int32_t i = 0; i < p_.n_ops; i++) {
             if (p_.ops[i].kind == PONDER_OP_SWIGLU) find_gated(i);
+            if (p_.ops[i].kind == PONDER_OP_KV_WRITE) find_roped(i);
             if (p_.ops[i].kind == PONDER_OP_RMS_NORM || p_.ops[i].kind == PONDER_OP_ADD) find_added(i);
         }
         for (int32_t i = 0; i < p_.n_ops; i++) {
@@ -57,6 +58,22 @@ class Analysis {
         merges_[static_cast<size_t>(i)].gate = gate;
         merges_[static_cast<size_t>(i)].up = up;
         merges_[static_cast<size_t>(gate)].is_gated = merges_[static_cast<size_t>(up)].is_gated = true;
+    }
+
+    void find_roped(int32_t i) {
+        const int32_t keys = p_.ops[i].src[0];
+        int32_t rope = -1;
+        for (int32_t j = 0; j < p_.n_ops; j++) {
+            const ponder_op& op = p_.ops[j];
+            if (j == i || !touches(op, keys)) continue;
+            if (j > i || (rope >= 0 && op.kind != PONDER_OP_ROPE)) return;
+            if (op.kind != PONDER_OP_ROPE) continue;
+            if (rope >= 0) return;
+            rope = j;
+        }
+        if (rope < 0) return;
+        merges_[static_cast<size_t>(i)].rope = rope;
+        merges_[static_cast<size_t>(rope)].is_roped = true;
     }
 
     void find_added(int32_t i) {
@@ -120,17 +137,18 @@ void add_temporaries(const ponder_program& program, int32_t i, int32_t max_rows,
         const auto group = static_cast<uint32_t>(p.n_heads / p.n_kv_heads);
         const uint32_t heads = attention_heads(group, static_cast<uint32_t>(p.k_head_dim));
         const uint32_t n_workgroups = static_cast<uint32_t>(p.n_kv_heads) * ((group + heads - 1) / heads);
-        all.push_back({i, most_part_rows(max_rows, n_workgroups) * static_cast<uint64_t>(p.n_heads) * static_cast<uint64_t>(p.v_head_dim + 2)});
+        all.push_back(
+            {i, most_part_rows(max_rows, n_workgroups) * static_cast<uint64_t>(p.n_heads) * static_cast<uint64_t>(p.v_head_dim + 2)});
     }
     if (op.kind == PONDER_OP_MLA_ATTENTION) {
         const ponder_mla_attention_params& p = op.params.mla_attention;
         const auto n_heads = static_cast<uint64_t>(p.n_heads);
         const uint32_t heads = attention_heads(static_cast<uint32_t>(p.n_heads), static_cast<uint32_t>(p.kv.k_width));
         const uint32_t n_workgroups = (static_cast<uint32_t>(p.n_heads) + heads - 1) / heads;
-        all.push_back({i, rows * n_heads * static_cast<uint64_t>(p.kv.k_width)});             // queries in terms of latents
-        all.push_back({i, rows * n_heads * round4(static_cast<uint64_t>(p.n_latent))});       // sums of latents
+        all.push_back({i, rows * n_heads * static_cast<uint64_t>(p.kv.k_width)});        // queries in terms of latents
+        all.push_back({i, rows * n_heads * round4(static_cast<uint64_t>(p.n_latent))});  // sums of latents
         all.push_back({i, most_part_rows(max_rows, n_workgroups) * n_heads * static_cast<uint64_t>(p.n_latent + 2)});
-        all.push_back({i, rows * n_heads * round4(static_cast<uint64_t>(p.n_nope))});         // queries without their rotated parts
+        all.push_back({i, rows * n_heads * round4(static_cast<uint64_t>(p.n_nope))});  // queries without their rotated parts
     }
     if (op.kind == PONDER_OP_MOE_FFN) {
         const uint64_t n = rows * static_cast<uint64_t>(program.operands[op.src[1]].dims[0]);
@@ -155,7 +173,8 @@ uint64_t pack(std::vector<Life>& lives) {
     for (Life& life : lives) {
         std::vector<std::pair<uint64_t, uint64_t>> taken;
         for (const Life* other : placed) {
-            if (other->first <= life.last && life.first <= other->last) taken.emplace_back(*other->offset, *other->offset + other->n_floats);
+            if (other->first <= life.last && life.first <= other->last)
+                taken.emplace_back(*other->offset, *other->offset + other->n_floats);
         }
         std::sort(taken.begin(), taken.end());
         uint64_t at = 0;

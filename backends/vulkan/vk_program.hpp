@@ -16,11 +16,13 @@ inline constexpr int32_t kLogitRows = 16;
 
 // How an operator merges with others. Merging never changes which operands hold what, except for those that nobody reads afterwards.
 struct Merge {
-    int32_t added_to = -1;     // a product whose result is only added to this operand: it does so itself, and the sum is left out
-    bool is_added = false;     // a norm or a sum whose second operand arrived that way
-    int32_t norm = -1;         // a product that can apply this norm to its source itself
-    bool is_foldable = false;  // a norm that all its readers can apply
+    int32_t added_to = -1;       // a product whose result is only added to this operand: it does so itself, and the sum is left out
+    bool is_added = false;       // a norm or a sum whose second operand arrived that way
+    int32_t norm = -1;           // a product that can apply this norm to its source itself
+    bool is_foldable = false;    // a norm that all its readers can apply
     int32_t gate = -1, up = -1;  // a swiglu of two products alike
+    int32_t rope = -1;           // a cache write whose keys nobody else reads: it rotates them itself
+    bool is_roped = false;       // that rotation
     bool is_gated = false;       // one of the two
 };
 

@@ -9,7 +9,7 @@ namespace ponder::vk {
 namespace {
 
 // A few milliseconds of a device that does 10^13 multiplications a second, or of a processor that plays one.
-constexpr double kSegmentWork = 5e10, kSoftwareSegmentWork = 5e7;
+constexpr double kSegmentWork = 2e11, kSoftwareSegmentWork = 5e7;
 
 bool overlap(const Access& a, const Access& b) { return a.begin < b.begin + b.n_bytes && b.begin < a.begin + a.n_bytes; }
 
@@ -50,7 +50,8 @@ void Recorder::order(std::span<const Access> accesses) {
                            [&](const Access& b) { return (a.is_write || b.is_write) && overlap(a, b); });
     });
     if (is_first || has_conflict) {
-        constexpr VkAccessFlags kAll = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+        constexpr VkAccessFlags kAll =
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
         const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                       .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                                       .dstAccessMask = kAll};

@@ -24,10 +24,10 @@ struct Recording {
     const Layout& layout;
     const RunData& data;
     const PlacedWeights& weights;
-    uint64_t scratch;        // address
+    uint64_t scratch;  // address
     const Allocation& scratch_memory;
-    const Allocation& logits;         // [kLogitRows, logits_stride], on the device
-    const Allocation& host_logits;    // the same, for the host
+    const Allocation& logits;       // [kLogitRows, logits_stride], on the device
+    const Allocation& host_logits;  // the same, for the host
     uint32_t logits_stride;
     uint32_t n_rows, n_outputs;
 
@@ -60,8 +60,12 @@ struct Product {
     bool is_added = false;
     uint64_t src_bytes = 0, dst_bytes = 0;  // what is read and written, for barriers
 };
-// Products of few rows may be gated, normalise their source, and take experts; others may not.
-void record_product(const Recording& r, const Product& product);
+// How matvec.glsl cuts its work.
+struct MatvecShape {
+    uint32_t threads, rows, cols, chunk;
+};
+// Products of few rows may be gated, normalise their source, and take experts; others may not. `forced` is for measurements.
+void record_product(const Recording& r, const Product& product, const MatvecShape* forced = nullptr);
 
 void record_embed(const Recording& r, int32_t op);
 void record_rms_norm(const Recording& r, int32_t op);

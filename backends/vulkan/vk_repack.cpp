@@ -100,16 +100,11 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"Q8_0", 2, {32, 2}, pack_q8_0},
-    {"Q4_0", 2, {16, 2}, pack_half_then_nibbles},
-    {"Q4_1", 2, {16, 4}, pack_q4_1},
-    {"Q5_0", 3, {16, 4, 2}, pack_q5_0},
-    {"Q5_1", 3, {16, 4, 4}, pack_q5_1},
-    {"IQ4_NL", 2, {16, 2}, pack_half_then_nibbles},
-    {"IQ4_XS", 2, {128, 8}, pack_iq4_xs},
-    {"MXFP4", 2, {16, 1}, pack_mxfp4},
-    {"Q4_K", 2, {128, 16}, pack_q4_k},
-    {"Q5_K", 3, {128, 16, 32}, pack_q5_k},
+    {"Q8_0", 2, {32, 2}, pack_q8_0},          {"Q4_0", 2, {16, 2}, pack_half_then_nibbles},
+    {"Q4_1", 2, {16, 4}, pack_q4_1},          {"Q5_0", 3, {16, 4, 2}, pack_q5_0},
+    {"Q5_1", 3, {16, 4, 4}, pack_q5_1},       {"IQ4_NL", 2, {16, 2}, pack_half_then_nibbles},
+    {"IQ4_XS", 2, {128, 8}, pack_iq4_xs},     {"MXFP4", 2, {16, 1}, pack_mxfp4},
+    {"Q4_K", 2, {128, 16}, pack_q4_k},        {"Q5_K", 3, {128, 16, 32}, pack_q5_k},
     {"Q6_K", 4, {128, 64, 16, 2}, pack_q6_k},
 };
 

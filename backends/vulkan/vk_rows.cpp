@@ -23,8 +23,9 @@ struct ElementwisePush {
 };
 
 struct KvWritePush {
-    uint64_t src[2], header, positions, first_pages;
+    uint64_t src[2], header, positions, first_pages, angles;
     uint32_t stride[2], width[2], base[2];
+    uint32_t head_dim, n_before, n_pairs, is_adjacent;
 };
 
 enum ElementwiseKind : uint32_t { kSwiglu = 0, kAdd = 1, kGather = 2 };
@@ -50,7 +51,7 @@ void record_rms_norm(const Recording& r, int32_t op) {
     if (merge.is_foldable && n_rows <= static_cast<uint32_t>(kFewRows)) return;
     const uint32_t size = r.width(o.src[1]);
     const uint32_t end = o.params.rms_norm.n_first > 0 ? static_cast<uint32_t>(o.params.rms_norm.n_first) : r.width(x);
-    const NormPush push{r.address(x), delta < 0 ? 0 : r.address(delta), r.address(dst), r.vector(o.src[1]), size,
+    const NormPush push{r.address(x), delta < 0 ? 0 : r.address(delta), r.address(dst), r.vector(o.src[1]),       size,
                         r.stride(x),  delta < 0 ? 0 : r.stride(delta),  r.stride(dst),  o.params.rms_norm.epsilon};
     r.recorder.dispatch("rms_norm", {}, push, {end / size, n_rows},
                         {delta < 0 ? r.read(x) : r.write(x), delta < 0 ? r.read(x) : r.read(delta), r.write(dst)});
@@ -58,6 +59,7 @@ void record_rms_norm(const Recording& r, int32_t op) {
 
 void record_rope(const Recording& r, int32_t op) {
     const ponder_op& o = r.program.ops[op];
+    if (r.merge(op).is_roped) return;
     const ponder_rope_params& p = o.params.rope;
     const auto n_pairs = static_cast<uint32_t>(p.n_rot / 2);
     const RopePush push{r.address(o.src[0]),
@@ -76,16 +78,26 @@ void record_kv_write(const Recording& r, int32_t op) {
     const ponder_kv_params& p = o.params.kv_write;
     const bool has_values = p.v_width > 0;
     const int32_t k = o.src[0], v = has_values ? o.src[1] : k;
-    const KvWritePush push{{r.address(k), r.address(v)},
-                           r.data.header(),
-                           r.data.positions(),
-                           r.data.first_pages(),
-                           {r.stride(k), r.stride(v)},
-                           {static_cast<uint32_t>(p.k_width), static_cast<uint32_t>(p.v_width)},
-                           {static_cast<uint32_t>(p.k_offset / 4), static_cast<uint32_t>(p.v_offset / 4)}};
+    KvWritePush push{{r.address(k), r.address(v)},
+                     r.data.header(),
+                     r.data.positions(),
+                     r.data.first_pages(),
+                     0,
+                     {r.stride(k), r.stride(v)},
+                     {static_cast<uint32_t>(p.k_width), static_cast<uint32_t>(p.v_width)},
+                     {static_cast<uint32_t>(p.k_offset / 4), static_cast<uint32_t>(p.v_offset / 4)}};
+    if (const int32_t rope = r.merge(op).rope; rope >= 0) {
+        const ponder_rope_params& rotation = r.program.ops[rope].params.rope;
+        push.angles = r.data.angles(rope);
+        push.head_dim = static_cast<uint32_t>(rotation.head_dim);
+        push.n_before = static_cast<uint32_t>(rotation.n_before);
+        push.n_pairs = static_cast<uint32_t>(rotation.n_rot / 2);
+        push.is_adjacent = rotation.style == PONDER_ROPE_ADJACENT;
+    }
     const uint32_t type = cache_type(r.program), piece = type == 0 ? 1 : type == 1 ? 2 : 32;
     const uint32_t constants[] = {type};
-    r.recorder.dispatch("kv_write", constants, push, {divide_up(std::max(push.width[0], push.width[1]), piece * 64), r.n_rows, has_values ? 2u : 1u},
+    r.recorder.dispatch("kv_write", constants, push,
+                        {divide_up(std::max(push.width[0], push.width[1]), piece * 64), r.n_rows, has_values ? 2u : 1u},
                         {r.read(k), r.read(v), writes(kCacheAddress, 1)});
 }
 

@@ -134,7 +134,8 @@ void RunData::fill_embedding(const ponder_run& run, int32_t op, uint64_t place) 
     const QuantType& type = *find_quant_type(table.type);
     const auto base = [](const ponder_operand& weight) {
         const Buffer* buffer = own(static_cast<const ponder_buffer*>(weight.slices != nullptr ? weight.slices[0].buffer : weight.buffer));
-        return (buffer->has_shadow ? buffer->shadow.data() : buffer->host) + (weight.slices != nullptr ? weight.slices[0].offset : weight.offset);
+        return (buffer->has_shadow ? buffer->shadow.data() : buffer->host) +
+               (weight.slices != nullptr ? weight.slices[0].offset : weight.offset);
     };
     const std::byte* rows = base(table);
     const std::byte* factors = table.scales >= 0 ? base(program_.operands[table.scales]) : nullptr;

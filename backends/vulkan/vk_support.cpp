@@ -27,17 +27,23 @@ const char* find_shape_obstacle(const ponder_program& program, const ponder_op& 
         case PONDER_OP_ADD:
         case PONDER_OP_GATHER_ROWS:
         case PONDER_OP_LOGITS:
-        case PONDER_OP_MOE_FFN: return nullptr;
-        case PONDER_OP_KV_WRITE: return find_cache_obstacle(program, op.params.kv_write);
+        case PONDER_OP_MOE_FFN:
+            return nullptr;
+        case PONDER_OP_KV_WRITE:
+            return find_cache_obstacle(program, op.params.kv_write);
         case PONDER_OP_ATTENTION:
-            if (op.params.attention.k_head_dim > kMaxHeadDim || op.params.attention.v_head_dim > kMaxHeadDim) return "heads wider than 1024";
+            if (op.params.attention.k_head_dim > kMaxHeadDim || op.params.attention.v_head_dim > kMaxHeadDim)
+                return "heads wider than 1024";
             return find_cache_obstacle(program, op.params.attention.kv);
         case PONDER_OP_MLA_ATTENTION:
             if (op.params.mla_attention.kv.k_width > kMaxHeadDim) return "latents wider than 1024";
             return find_cache_obstacle(program, op.params.mla_attention.kv);
-        case PONDER_OP_MOE_ROUTE: return program.operands[op.src[0]].dims[0] > kMaxExperts ? "more than 1024 experts" : nullptr;
-        case PONDER_OP_MOE_PREFETCH: return "streamed experts; the cpu backend streams them";
-        default: return "unknown operator kind";
+        case PONDER_OP_MOE_ROUTE:
+            return program.operands[op.src[0]].dims[0] > kMaxExperts ? "more than 1024 experts" : nullptr;
+        case PONDER_OP_MOE_PREFETCH:
+            return "streamed experts; the cpu backend streams them";
+        default:
+            return "unknown operator kind";
     }
 }
 

@@ -28,7 +28,8 @@ bool has_factors(const QuantType& type) { return type.id == kF8E4M3; }
 uint64_t factor_bytes(int64_t n_cols, int64_t n_rows) { return static_cast<uint64_t>(f8_blocks(n_cols) * f8_blocks(n_rows)) * 4; }
 
 // The bytes of an operand's slices in host memory; read back into `copies` where they are on the device only.
-Result<std::vector<const std::byte*>> host_slices(Device& device, const ponder_operand& weight, std::vector<std::vector<std::byte>>& copies) {
+Result<std::vector<const std::byte*>> host_slices(Device& device, const ponder_operand& weight,
+                                                  std::vector<std::vector<std::byte>>& copies) {
     const auto n = static_cast<size_t>(weight.dims[2]);
     const uint64_t size = weight.n_bytes / n;
     std::vector<const std::byte*> slices;
@@ -103,7 +104,8 @@ Result<std::unique_ptr<DeviceWeight>> upload(Device& device, const QuantType& ty
     }
     // Shaders count the bytes of types without planes of their own in 32 bits, and everything else in units of its size.
     if (total > (layout.pack == nullptr && type.block_len > 1 ? uint64_t{1} << 32 : uint64_t{1} << 34))
-        return make_error(PONDER_STATUS_LIMIT, "a weight of %llu MiB is more than shaders can address", static_cast<unsigned long long>(total >> 20));
+        return make_error(PONDER_STATUS_LIMIT, "a weight of %llu MiB is more than shaders can address",
+                          static_cast<unsigned long long>(total >> 20));
     const uint64_t factors_at = total, factors_size = factor_bytes(n_cols, slice_rows);
     for (int p = 0; p < layout.n_planes; p++) weight->planes[p] = static_cast<uint32_t>(offsets[p] / 16);
     if (has_factors(type)) {
@@ -164,8 +166,8 @@ Result<const DeviceWeight*> place_weight(Device& device, const ponder_program& p
     return keep(weight, key, kept, [&] { return upload(device, type, weight.dims[0], weight.dims[1], *slices, factors); });
 }
 
-Result<const DeviceWeight*> place_turned_keys(Device& device, const ponder_program& program, int32_t id, const ponder_mla_attention_params& p,
-                                              std::vector<std::unique_ptr<DeviceWeight>>& kept) {
+Result<const DeviceWeight*> place_turned_keys(Device& device, const ponder_program& program, int32_t id,
+                                              const ponder_mla_attention_params& p, std::vector<std::unique_ptr<DeviceWeight>>& kept) {
     const ponder_operand& weight = program.operands[id];
     const QuantType& type = *find_quant_type(weight.type);
     std::vector<std::vector<std::byte>> copies;
@@ -179,7 +181,8 @@ Result<const DeviceWeight*> place_turned_keys(Device& device, const ponder_progr
     }
     const Buffer::WeightKey key{slices->front(), weight.type, weight.dims[0], weight.dims[1], true};
     return keep(weight, key, kept, [&]() -> Result<std::unique_ptr<DeviceWeight>> {
-        const auto n_nope = static_cast<size_t>(p.n_nope), n_latent = static_cast<size_t>(p.n_latent), n_heads = static_cast<size_t>(p.n_heads);
+        const auto n_nope = static_cast<size_t>(p.n_nope), n_latent = static_cast<size_t>(p.n_latent),
+                   n_heads = static_cast<size_t>(p.n_heads);
         std::vector<float> turned(n_heads * n_latent * n_nope), row(n_latent);
         std::vector<const std::byte*> heads;
         for (size_t h = 0; h < n_heads; h++) {

@@ -70,14 +70,14 @@ TEST_CASE("golden: the first GPU's logits are within 2e-4 of an independent impl
         const auto expected = ponder_test::read_npy(ponder_test::data_path("golden/models/" + c.logits));
         REQUIRE(expected);
         for (const size_t chunk : {index.tokens.size(), size_t{1}}) {
-            const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, chunk, 2, PONDER_TYPE_F32,
-                                         "vulkan/float32");
+            const auto logits =
+                evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, chunk, 2, PONDER_TYPE_F32, "vulkan/float32");
             const float worst = max_difference(logits, expected->data);
             MESSAGE(c.model << " in chunks of " << chunk << ": largest difference " << worst);
             CHECK(worst <= 2e-4f);
         }
-        const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2,
-                                     PONDER_TYPE_F32, "vulkan");
+        const auto logits =
+            evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2, PONDER_TYPE_F32, "vulkan");
         CHECK(ponder_test::mean_divergence(expected->data, logits, logits.size() / index.tokens.size()) <= 1e-5);
     }
 }

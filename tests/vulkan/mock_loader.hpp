@@ -13,8 +13,8 @@ namespace ponder_test {
 // What fails from now on.
 struct Faults {
     std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false;
-    std::atomic<int> submits_until_loss = -1;        // -1: never lost
-    std::atomic<int64_t> bytes_until_full = -1;      // -1: never full
+    std::atomic<int> submits_until_loss = -1;    // -1: never lost
+    std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
     PFN_vkGetDeviceProcAddr device_entry = nullptr;
     PFN_vkQueueSubmit submit = nullptr;

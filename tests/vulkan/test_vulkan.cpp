@@ -27,10 +27,13 @@ bool has_device() {
     return false;
 }
 
-Result<std::shared_ptr<Model>> open_model(const char* backend = "vulkan") { return Model::open(kReasoner, {.device = {.backend = backend}}); }
+Result<std::shared_ptr<Model>> open_model(const char* backend = "vulkan") {
+    return Model::open(kReasoner, {.device = {.backend = backend}});
+}
 
 // The last token's logits of a short prompt.
-Result<std::vector<float>> evaluate(const std::shared_ptr<Model>& model, int32_t kv_type = PONDER_TYPE_F32, ProgressCallback progress = {}) {
+Result<std::vector<float>> evaluate(const std::shared_ptr<Model>& model, int32_t kv_type = PONDER_TYPE_F32,
+                                    ProgressCallback progress = {}) {
     auto session = Session::create(model, {.kv_type = kv_type});
     if (!session) return session.error();
     std::vector<int32_t> tokens;

@@ -50,12 +50,16 @@ float norm_scale(uint at) {
     barrier();
     partial[gl_LocalInvocationIndex] = sum;
     barrier();
-    float total = 0.0;
-    for (uint i = 0; i < THREADS; i += 32) {
-        float part = 0.0;
-        [[unroll]] for (uint j = 0; j < 32; j++) part += partial[i + j];
-        total += part;
+    // In two steps: one thread's sum of all would take each workgroup a microsecond.
+    float part = 0.0;
+    if (gl_LocalInvocationIndex < THREADS / 16) {
+        [[unroll]] for (uint i = 0; i < 16; i++) part += partial[gl_LocalInvocationIndex * 16 + i];
     }
+    barrier();
+    if (gl_LocalInvocationIndex < THREADS / 16) partial[gl_LocalInvocationIndex] = part;
+    barrier();
+    float total = 0.0;
+    [[unroll]] for (uint i = 0; i < THREADS / 16; i++) total += partial[i];
     return inversesqrt(total / float(pc.n_in) + pc.epsilon);
 }
 

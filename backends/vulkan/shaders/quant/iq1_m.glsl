@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ1_M, blocks of 56 bytes as stored: see lib/quant/quant_iq1_m.cpp.
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 56, unit = g % 8;
     uint half_bits = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ1_S, blocks of 50 bytes as stored: see lib/quant/quant_iq1_s.cpp.
 #define HAS_OFFSET
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 50, unit = g % 8, high = short_at(w, 0, block / 2 + 17 + unit);
     [[unroll]] for (uint i = 0; i < 4; i++) {

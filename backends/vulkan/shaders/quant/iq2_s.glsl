@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ2_S, blocks of 82 bytes as stored: see lib/quant/quant_iq2_s.cpp.
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 82, unit = g % 8;
     const uint high = byte_at(w, 0, block + 66 + unit);

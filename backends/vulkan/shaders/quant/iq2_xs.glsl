@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ2_XS, blocks of 74 bytes as stored: see lib/quant/quant_iq2_xs.cpp.
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 74, unit = g % 8;
     [[unroll]] for (uint i = 0; i < 4; i++) {

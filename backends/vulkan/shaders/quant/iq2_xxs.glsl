@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ2_XXS, blocks of 66 bytes as stored: see lib/quant/quant_iq2_xxs.cpp.
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 66, group = block + 2 + 8 * (g % 8);
     const uint indices = long_at(w, 0, group), aux = long_at(w, 0, group + 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // IQ3_XXS, blocks of 98 bytes as stored: see lib/quant/quant_iq3_xxs.cpp.
-#include "../grids.glsl"
+#include "grids.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uint block = g / 8 * 98, unit = g % 8, aux = long_at(w, 0, block + 66 + 4 * unit);
     [[unroll]] for (uint i = 0; i < 4; i++) {

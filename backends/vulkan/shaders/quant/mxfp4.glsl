@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MXFP4. Plane 0: 16 bytes of nibbles a unit; plane 1: E8M0 scale, a byte.
-#include "../e2m1_levels.glsl"
+#include "e2m1_levels.glsl"
 void decode_unit(Quads w, uint g, out vec4 q[8], out vec2 scale, out vec2 offset) {
     const uvec4 codes = w.v[g];
     [[unroll]] for (uint i = 0; i < 4; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVFP4, blocks of 36 bytes as stored: see lib/quant/quant_nvfp4.cpp.
-#include "../e2m1_levels.glsl"
+#include "e2m1_levels.glsl"
 float half_scale(uint e) {
     if (e == 0x7fu) return 0.0;
     if (e == 0xffu) return 240.0;
