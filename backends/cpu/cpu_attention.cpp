@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over the cache with a running softmax (online softmax: Milakov, Gimelshein 2018). A row alone, as in decoding, reads the cache as it
-// is stored; rows of a prompt share tiles of it, widened and transposed once for all their queries.
+// Attention over the cache with a running softmax (online softmax: Milakov, Gimelshein 2018). A row alone, as in decoding, reads the cache
+// as it is stored; rows of a prompt share tiles of it, widened and transposed once for all their queries.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -138,8 +138,8 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         const auto [wide_keys, k_stride] = rows.widen(keys, n, k_padded, scratch.keys.data());
         run.kernels.transpose(wide_keys, k_stride, n, k_padded, scratch.transposed.data(), kTileTokens);
         const int64_t first_query = begin * item.n_heads, some = n_queries - first_query;
-        run.kernels.product(queries + first_query * k_padded, k_padded, some, scratch.transposed.data(), kTileTokens, k_padded, padded(n), scores,
-                            kTileTokens, false);
+        run.kernels.product(queries + first_query * k_padded, k_padded, some, scratch.transposed.data(), kTileTokens, k_padded, padded(n),
+                            scores, kTileTokens, false);
         for (int64_t i = first_query; i < n_queries; i++) {
             float* own = scores + (i - first_query) * kTileTokens;
             const int64_t n_seen = std::min(n, position(i / item.n_heads) + 1 - first);
@@ -208,7 +208,8 @@ class Attention {
         for (const RowRun& rows : list_row_runs(run_.batch)) (rows.n == 1 && n_spans(rows) > 1 ? alone : whole).push_back(rows);
         run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * p_.n_kv_heads, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
-            attend(run_, item(whole[static_cast<size_t>(i / p_.n_kv_heads)], i % p_.n_kv_heads), run_.plan.threads[static_cast<size_t>(thread)]);
+            attend(run_, item(whole[static_cast<size_t>(i / p_.n_kv_heads)], i % p_.n_kv_heads),
+                   run_.plan.threads[static_cast<size_t>(thread)]);
         });
         for (size_t i = 0; i < alone.size() && !run_.should_stop(); i += kRowsOfWave)
             run_in_spans(std::span(alone).subspan(i, std::min<size_t>(kRowsOfWave, alone.size() - i)));

@@ -35,7 +35,8 @@ void multiply_decoded(const Run& run, const Product& product, int64_t first, int
 }
 
 // Rows of any type as float32 matrices, for many source rows. False: nothing was done.
-bool multiply_floats(const DotKernel* kernel, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows, ThreadScratch& scratch) {
+bool multiply_floats(const DotKernel* kernel, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
+                     ThreadScratch& scratch) {
     const Matrix& weight = product.weight;
     if (!takes_dense(n_rows)) return false;
     const bool is_float = weight.type->id == PONDER_TYPE_F32 && reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
@@ -69,10 +70,10 @@ void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& prod
         for (int64_t column = 0; column < n_cols; column += kTilePanelColumns) {
             const int64_t some = std::min(kTilePanelColumns, n_cols - column);
             for (int64_t r = 0; r < piece; r += kRowsOfTilePanel) {
-                kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column, some,
-                                    scratch.panel.data());
-                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows, sums + r / kRowsOfTilePanel * panel_sums,
-                                            column == 0);
+                kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column,
+                                    some, scratch.panel.data());
+                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows,
+                                            sums + r / kRowsOfTilePanel * panel_sums, column == 0);
             }
         }
         for (int64_t i = 0; i < n_rows; i++) {
@@ -117,7 +118,8 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
         return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
-    if (n_rows >= kPanelsFrom) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
+    if (n_rows >= kPanelsFrom)
+        return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
     return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 
@@ -142,7 +144,7 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
         const auto* source = kernel->takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
         const int64_t stride =
             kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
-    float* dst = product.dst + (first - product.first_row);
+        float* dst = product.dst + (first - product.first_row);
         if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0) {
             kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
         } else {

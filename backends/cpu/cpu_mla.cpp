@@ -15,7 +15,9 @@ constexpr int64_t kMapRows = 32;     // decoded at a time
 // Queries of so many rows and heads are in the latent space at a time, and at least kHeadsOfItem heads of all rows.
 constexpr int64_t kQueriesAtOnce = 4096;
 
-int64_t heads_at_once(int64_t n_heads, int64_t n_rows) { return std::clamp(kQueriesAtOnce / n_rows, std::min(kHeadsOfItem, n_heads), n_heads); }
+int64_t heads_at_once(int64_t n_heads, int64_t n_rows) {
+    return std::clamp(kQueriesAtOnce / n_rows, std::min(kHeadsOfItem, n_heads), n_heads);
+}
 
 class MlaAttention {
   public:
@@ -33,7 +35,8 @@ class MlaAttention {
     void run() {
         for (first_head_ = 0; first_head_ < p_.n_heads; first_head_ += n_heads_) {
             const int64_t n = std::min<int64_t>(n_heads_, p_.n_heads - first_head_);
-            in_pieces(n, p_.n_latent, [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_queries(h, first, some, scratch); });
+            in_pieces(n, p_.n_latent,
+                      [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_queries(h, first, some, scratch); });
             const int64_t n_items = (n + kHeadsOfItem - 1) / kHeadsOfItem;
             run_.pool.parallel_for(static_cast<int64_t>(runs_.size()) * n_items, [&](int64_t i, int thread) {
                 if (run_.should_stop()) return;
@@ -41,7 +44,8 @@ class MlaAttention {
                 attend(run_, item(runs_[static_cast<size_t>(i / n_items)], head, std::min(kHeadsOfItem, n - head)),
                        run_.plan.threads[static_cast<size_t>(thread)]);
             });
-            in_pieces(n, p_.v_head_dim, [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_results(h, first, some, scratch); });
+            in_pieces(n, p_.v_head_dim,
+                      [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_results(h, first, some, scratch); });
             if (run_.should_stop()) return;
         }
     }
@@ -52,7 +56,8 @@ class MlaAttention {
     void in_pieces(int64_t n, int64_t n_map_rows, const Work& work) {
         constexpr int64_t kPiecesPerThread = 4, kGranule = 64;
         const int64_t wanted = (run_.pool.n_threads() * kPiecesPerThread + n - 1) / n;
-        const int64_t chunk = std::max(kGranule, (n_map_rows / wanted + kGranule - 1) / kGranule * kGranule), n_pieces = (n_map_rows + chunk - 1) / chunk;
+        const int64_t chunk = std::max(kGranule, (n_map_rows / wanted + kGranule - 1) / kGranule * kGranule),
+                      n_pieces = (n_map_rows + chunk - 1) / chunk;
         run_.pool.parallel_for(n * n_pieces, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             const int64_t first = i % n_pieces * chunk;
@@ -88,7 +93,8 @@ class MlaAttention {
         if (first == 0) {
             for (int64_t i = 0; i < n_rows_; i++) std::copy_n(q + i * q_stride + p_.n_nope, p_.n_rope, dst + i * stride + p_.n_latent);
         }
-        if (op_.src[2] >= 0) return multiply(run_.matrix(op_.src[1], first_head_ + h), 0, first, some, q, q_stride, dst + first, stride, scratch);
+        if (op_.src[2] >= 0)
+            return multiply(run_.matrix(op_.src[1], first_head_ + h), 0, first, some, q, q_stride, dst + first, stride, scratch);
         // The map is stored the other way round: rows of it are summed.
         const Matrix both = run_.matrix(op_.src[1]);
         for (int64_t i = 0; i < n_rows_; i++) std::fill_n(dst + i * stride + first, some, 0.0f);
@@ -100,7 +106,8 @@ class MlaAttention {
                 run_.kernels.product(q + j, q_stride, n_rows_, rows, p_.n_latent, n, some, dst + first, stride, true);
                 continue;
             }
-            for (int64_t i = 0; i < n_rows_; i++) run_.kernels.add_weighted(q + i * q_stride + j, rows, p_.n_latent, n, dst + i * stride + first, some);
+            for (int64_t i = 0; i < n_rows_; i++)
+                run_.kernels.add_weighted(q + i * q_stride + j, rows, p_.n_latent, n, dst + i * stride + first, some);
         }
     }
 
@@ -115,8 +122,8 @@ class MlaAttention {
     }
 
     // Rows own + [first, first + some) of a matrix times all rows of src, src_stride apart, to dst [n_rows_, some].
-    void multiply(const Matrix& matrix, int64_t own, int64_t first, int64_t some, const float* src, int64_t src_stride, float* dst, int64_t stride,
-                  ThreadScratch& scratch) {
+    void multiply(const Matrix& matrix, int64_t own, int64_t first, int64_t some, const float* src, int64_t src_stride, float* dst,
+                  int64_t stride, ThreadScratch& scratch) {
         const RowForm form = form_for(run_, matrix, n_rows_);
         auto* rounded = scratch.latent.data();
         auto* floats = reinterpret_cast<float*>(rounded);
@@ -127,8 +134,8 @@ class MlaAttention {
             else
                 round_row(run_, form, row, matrix.n_cols, rounded + i * row_bytes(form, matrix.n_cols));
         }
-        multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = own + first}, own + first, some, floats, rounded, n_rows_,
-                      scratch);
+        multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = own + first}, own + first, some, floats, rounded,
+                      n_rows_, scratch);
     }
 
     const Run& run_;
@@ -151,7 +158,8 @@ void add_mla_sizes(const ponder_program& program, const ponder_op& op, int32_t m
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kMapRows * p.n_latent));
     sizes.latent = std::max(sizes.latent, static_cast<size_t>(max_rows * RoundedLayout(widest).n_bytes));
     // Fewer rows take more heads at a time, but no more queries than these.
-    const int64_t queries = std::max(std::min<int64_t>(kQueriesAtOnce, int64_t{max_rows} * p.n_heads), max_rows * std::min<int64_t>(kHeadsOfItem, p.n_heads));
+    const int64_t queries =
+        std::max(std::min<int64_t>(kQueriesAtOnce, int64_t{max_rows} * p.n_heads), max_rows * std::min<int64_t>(kHeadsOfItem, p.n_heads));
     sizes.latents = std::max(sizes.latents, static_cast<size_t>(queries * (k_dim + p.n_latent)));
 }
 

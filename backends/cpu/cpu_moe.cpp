@@ -73,14 +73,16 @@ class Experts {
         if (run_.should_stop()) return;
         const auto by_places = [&](const auto& work) {
             run_.pool.parallel_for(static_cast<int64_t>(places.size()), [&](int64_t i, int) {
-                const auto after = std::upper_bound(experts.begin(), experts.end(), i, [](int64_t place, const ExpertRows& e) { return place < e.first; });
+                const auto after =
+                    std::upper_bound(experts.begin(), experts.end(), i, [](int64_t place, const ExpertRows& e) { return place < e.first; });
                 work(i, *(after - 1));
             });
         };
         by_places([&](int64_t i, const ExpertRows& e) {
             const float* x = run_.rows(op_.src[0]) + places[static_cast<size_t>(i)].row * n_embd_;
             put_row(*e.gate, e, i, x, rows_, rounded_);
-            if (!is_fused_ && form_for(run_, e.up->get(), e.n) != form_for(run_, e.gate->get(), e.n)) put_row(*e.up, e, i, x, rows_, rounded_);
+            if (!is_fused_ && form_for(run_, e.up->get(), e.n) != form_for(run_, e.gate->get(), e.n))
+                put_row(*e.up, e, i, x, rows_, rounded_);
         });
         in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
@@ -93,7 +95,8 @@ class Experts {
         if (!run_.should_stop()) add_results(places);
     }
 
-    // Row x of place i in the form that a matrix of its expert reads. An expert's rounded rows begin where int8 ones of those before it end.
+    // Row x of place i in the form that a matrix of its expert reads. An expert's rounded rows begin where int8 ones of those before it
+    // end.
     void put_row(const HeldMatrix& held, const ExpertRows& e, int64_t i, const float* x, float* floats, std::byte* rounded) const {
         const Matrix& matrix = held.get();
         const RowForm form = form_for(run_, matrix, e.n);

@@ -22,11 +22,11 @@ struct Device : ponder_device_handle {
 // Working memory that a program asks for, beside the operands, in elements.
 struct Sizes {
     // A thread's floats.
-    size_t decoded = 0;                                  // rows of types without a kernel of their own
-    size_t keys = 0, values = 0, transposed = 0;         // a tile of the cache
+    size_t decoded = 0;                           // rows of types without a kernel of their own
+    size_t keys = 0, values = 0, transposed = 0;  // a tile of the cache
     size_t queries = 0, scores = 0, state = 0, sums_of_heads = 0;
-    size_t latent = 0;                                   // bytes: cpu_mla.cpp's rows of one head
-    size_t panel = 0, sums = 0;                          // bytes: expanded weight rows, and what tiles sum
+    size_t latent = 0;           // bytes: cpu_mla.cpp's rows of one head
+    size_t panel = 0, sums = 0;  // bytes: expanded weight rows, and what tiles sum
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0, spans = 0;     // floats: rows of chosen experts; sums of attention over spans of the cache
@@ -104,7 +104,8 @@ void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, s
 // Rows [n_rows, n_cols] of float32, over all threads.
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
 
-// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same in the form for this many. Called by any thread.
+// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same in the form for this many. Called by any
+// thread.
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch);
 // Memory for products of max_rows source rows.

@@ -32,9 +32,9 @@ constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 struct TileKernels {
     // A float32 row [n] to bfloat16, padded to a multiple of 32.
     void (*round_row)(const float* src, int64_t n, std::byte* dst);
-    // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the panel's
-    // first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which load and
-    // store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].
+    // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the
+    // panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which
+    // load and store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].
     void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first);
 };
 
@@ -53,8 +53,8 @@ inline constexpr int32_t kMaxDots = 32;
 struct CacheKernels {
     int32_t type;
     // scores[h * scores_stride + t] = scale * (q[h * n ...] . row t), h < n_q, t < n_tokens
-    void (*score)(const float* q, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n, float scale,
-                  float* scores, int64_t scores_stride);
+    void (*score)(const float* q, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n,
+                  float scale, float* scores, int64_t scores_stride);
     // dst[h * n ...] += sum over t of weights[h * weights_stride + t] * row t
     void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first,
                          int64_t n_tokens, float* dst, int64_t n);

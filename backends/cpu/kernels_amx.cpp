@@ -74,7 +74,8 @@ template <class Block>
 void expand_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel) {
     constexpr int kTiles = Block::kStepLength / kTileColumns;
     for (int64_t half = 0; half < 2; half++) {
-        const auto* p = reinterpret_cast<const uint8_t*>(rows + half * kTileRows * row_bytes) + first / Block::kStepLength * Block::kStepBytes;
+        const auto* p =
+            reinterpret_cast<const uint8_t*>(rows + half * kTileRows * row_bytes) + first / Block::kStepLength * Block::kStepBytes;
         for (int64_t b = 0; b < n_cols / Block::kStepLength; b++) {
             __m512i values[kTiles][kTileRows];
             for (int64_t r = 0; r < kTileRows; r++) {

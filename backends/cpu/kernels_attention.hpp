@@ -52,12 +52,13 @@ template <class Load>
 void add_cached(const float* weights, int64_t weights_stride, int64_t n_q, const std::byte* data, int64_t row_bytes, int64_t first,
                 int64_t n_tokens, float* dst, int64_t n) {
     const StoredRows rows{data, row_bytes, first};
-    in_even_parts<4>(n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
-        const float* own = weights + h * weights_stride;
-        int64_t i = 0;
-        for (; i + 64 <= n; i += 64) add_weighted_tile<Load, Q, 4>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
-        for (; i < n; i += 16) add_weighted_tile<Load, Q, 1>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
-    });
+    in_even_parts<4>(
+        n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
+            const float* own = weights + h * weights_stride;
+            int64_t i = 0;
+            for (; i + 64 <= n; i += 64) add_weighted_tile<Load, Q, 4>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
+            for (; i < n; i += 16) add_weighted_tile<Load, Q, 1>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
+        });
 }
 
 // Q queries times T <= 4 tokens. A score's bits are the same in every tile.
@@ -87,12 +88,13 @@ template <class Load>
 void score_cached(const float* q, int64_t n_q, const std::byte* data, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n,
                   float scale, float* scores, int64_t scores_stride) {
     const StoredRows rows{data, row_bytes, first};
-    in_even_parts<4>(n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
-        float* own = scores + h * scores_stride;
-        int64_t t = 0;
-        for (; t + 4 <= n_tokens; t += 4) score_tile<Load, Q, 4>(q + h * n, rows, t, n, scale, own, scores_stride);
-        for (; t < n_tokens; t++) score_tile<Load, Q, 1>(q + h * n, rows, t, n, scale, own, scores_stride);
-    });
+    in_even_parts<4>(
+        n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
+            float* own = scores + h * scores_stride;
+            int64_t t = 0;
+            for (; t + 4 <= n_tokens; t += 4) score_tile<Load, Q, 4>(q + h * n, rows, t, n, scale, own, scores_stride);
+            for (; t < n_tokens; t++) score_tile<Load, Q, 1>(q + h * n, rows, t, n, scale, own, scores_stride);
+        });
 }
 
 // dst[n] = elements [first, first + n) of a cached row; both are multiples of 16.
@@ -127,9 +129,10 @@ void product(const float* a, int64_t a_stride, int64_t n_a, const float* b, int6
     constexpr int V = Vector::kProductVectors;
     int64_t j = 0;
     const auto columns = [&]<int width>() __attribute__((always_inline)) {
-        in_even_parts<6>(n_a, [&]<int A>(int64_t i) __attribute__((always_inline)) {
-            product_tile<A, width>(a + i * a_stride, a_stride, b + j, b_stride, depth, dst + i * dst_stride + j, dst_stride, adds);
-        });
+        in_even_parts<6>(
+            n_a, [&]<int A>(int64_t i) __attribute__((always_inline)) {
+                product_tile<A, width>(a + i * a_stride, a_stride, b + j, b_stride, depth, dst + i * dst_stride + j, dst_stride, adds);
+            });
     };
     for (; j + 16 * V <= n; j += 16 * V) columns.template operator()<V>();
     for (; j < n; j += 16) columns.template operator()<1>();

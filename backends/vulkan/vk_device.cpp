@@ -40,13 +40,27 @@ Result<void> Device::start(int32_t index) {
                                         .queueFamilyIndex = traits_.queue_family,
                                         .queueCount = 1,
                                         .pQueuePriorities = &priority};
-    if (options_.is_plain) traits_.matrix_m = traits_.matrix_n = traits_.matrix_k = 0;
+    if (options_.is_plain) {
+        traits_.matrix_m = traits_.matrix_n = traits_.matrix_k = 0;
+        traits_.has_int_dot = false;
+    }
     const bool has_matrices = traits_.matrix_m != 0;
-    const char* extensions[] = {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME};
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-                                                          .cooperativeMatrix = VK_TRUE};
+    std::vector<const char*> extensions;
+    void* next = nullptr;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+                                                        .shaderIntegerDotProduct = VK_TRUE};
+    if (traits_.has_int_dot) {
+        extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+        next = &dot;
+    }
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .pNext = next, .cooperativeMatrix = VK_TRUE};
+    if (has_matrices) {
+        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+        next = &matrices;
+    }
     const VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                                    .pNext = has_matrices ? &matrices : nullptr,
+                                                    .pNext = next,
                                                     .shaderFloat16 = has_matrices,
                                                     .bufferDeviceAddress = VK_TRUE,
                                                     .vulkanMemoryModel = has_matrices};
@@ -54,8 +68,8 @@ Result<void> Device::start(int32_t index) {
                                   .pNext = &features,
                                   .queueCreateInfoCount = 1,
                                   .pQueueCreateInfos = &queue,
-                                  .enabledExtensionCount = has_matrices ? 1u : 0u,
-                                  .ppEnabledExtensionNames = extensions};
+                                  .enabledExtensionCount = static_cast<uint32_t>(extensions.size()),
+                                  .ppEnabledExtensionNames = extensions.data()};
     const InstanceFunctions& instance_fn = instance_->functions();
     if (const VkResult result = instance_fn.CreateDevice(physical, &info, nullptr, &device_); result != VK_SUCCESS) {
         device_ = VK_NULL_HANDLE;

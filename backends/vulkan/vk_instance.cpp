@@ -180,6 +180,15 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     if (features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
         has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
         probe_matrices(device, traits);
+    // Eight neighbours round a unit together.
+    constexpr VkSubgroupFeatureFlags kNeeded = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
+    if (has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) && traits.subgroup_size >= 8 &&
+        (subgroup.supportedOperations & kNeeded) == kNeeded && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
+        VkPhysicalDeviceShaderIntegerDotProductFeatures dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+        VkPhysicalDeviceFeatures2 more{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &dot};
+        functions_.GetPhysicalDeviceFeatures2(device, &more);
+        traits.has_int_dot = dot.shaderIntegerDotProduct != 0;
+    }
     if (features12.bufferDeviceAddress == 0) {
         traits.unusable = "its driver has no buffer device addresses";
     } else if (family == families.end()) {

@@ -22,8 +22,9 @@ struct DeviceTraits {
     uint32_t queue_family = 0;
     // Sizes of cooperative matrices of half floats summed in float32; 0: the device has none that this backend can use.
     uint32_t matrix_m = 0, matrix_n = 0, matrix_k = 0;
-    bool is_unified = false;  // the device's memory is the host's
-    std::string unusable;     // why the backend cannot use it; empty: it can
+    bool has_int_dot = false;  // products of four bytes at a time, and what matvec.glsl needs to round source rows
+    bool is_unified = false;   // the device's memory is the host's
+    std::string unusable;      // why the backend cannot use it; empty: it can
 };
 
 class Instance {

@@ -52,14 +52,23 @@ bool takes_matrices(const Recording& r, const Product& p) {
     return r.device.traits().matrix_m != 0 && p.weight->shader != "f32" && find_shader("matmul_coop_" + p.weight->shader) != nullptr;
 }
 
+// With integers where the device has them; what a file stores as floats is multiplied as floats.
+std::string choose_matvec(const Recording& r, const Product& p) {
+    std::string with_integers = "matvec_int_" + p.weight->shader;
+    const bool has_integers = r.device.traits().has_int_dot && find_shader(with_integers) != nullptr;
+    return has_integers ? with_integers : "matvec_" + p.weight->shader;
+}
+
 MatvecShape choose_shape(const Device& device, const Product& p) {
-    // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row.
+    // Of 16 KiB of shared memory, the least there is, a unit takes 144 bytes for each source row, or 48 where it is rounded.
     const bool is_small = device.traits().shared_bytes < 32768;
     MatvecShape shape;
     shape.threads = 256;
     shape.cols = p.n_rows == 1 ? 1 : p.n_rows == 2 || is_small ? 2 : 4;
     shape.chunk = (is_small ? 64 : 128) / shape.cols;
     shape.rows = p.n_out < 2048 ? 1 : p.n_out < 8192 || p.gated != nullptr || shape.cols > 1 ? 2 : 4;
+    // Short rows leave lanes without a unit.
+    shape.lanes = p.weight->units <= 64 && p.weight->units % 32 != 0 ? 16 : 32;
     return shape;
 }
 
@@ -71,10 +80,10 @@ void record_product(const Recording& r, const Product& p, const MatvecShape* for
     const Access experts = reads(p.experts, p.experts != 0 ? uint64_t{p.n_batches} * 4 : 0);
     if (p.n_rows <= static_cast<uint32_t>(kFewRows)) {
         const MatvecShape shape = forced != nullptr ? *forced : choose_shape(r.device, p);
-        const uint32_t constants[] = {shape.threads,      shape.rows, shape.cols,  shape.chunk,
-                                      p.gated != nullptr, p.is_added, p.norm != 0, p.experts != 0};
-        r.recorder.dispatch("matvec_" + p.weight->shader, constants, push,
-                            {divide_up(p.n_out, shape.rows * (shape.threads / 32)), p.n_batches, divide_up(p.n_rows, shape.cols)},
+        const uint32_t constants[] = {shape.threads, shape.rows,  shape.cols,     shape.chunk, p.gated != nullptr,
+                                      p.is_added,    p.norm != 0, p.experts != 0, shape.lanes};
+        r.recorder.dispatch(choose_matvec(r, p), constants, push,
+                            {divide_up(p.n_out, shape.rows * (shape.threads / shape.lanes)), p.n_batches, divide_up(p.n_rows, shape.cols)},
                             {src, dst, experts});
     } else if (takes_matrices(r, p)) {
         const DeviceTraits& t = r.device.traits();

@@ -62,7 +62,7 @@ struct Product {
 };
 // How matvec.glsl cuts its work.
 struct MatvecShape {
-    uint32_t threads, rows, cols, chunk;
+    uint32_t threads, rows, cols, chunk, lanes;
 };
 // Products of few rows may be gated, normalise their source, and take experts; others may not. `forced` is for measurements.
 void record_product(const Recording& r, const Product& product, const MatvecShape* forced = nullptr);

@@ -33,10 +33,9 @@ float sampling_value(const Metadata& metadata, const char* key, float low, float
 Result<void> check_room_for_experts(const Residence& residence, uint64_t allowed) {
     const uint64_t others = residence.needs.total(), least = residence.largest_expert;
     if (!residence.is_streaming() || others + least <= allowed) return {};
-    return make_error(PONDER_STATUS_MEMORY_CAP,
-                      "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
-                      static_cast<unsigned long long>(others), static_cast<unsigned long long>(least),
-                      static_cast<unsigned long long>(allowed));
+    return make_error(
+        PONDER_STATUS_MEMORY_CAP, "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
+        static_cast<unsigned long long>(others), static_cast<unsigned long long>(least), static_cast<unsigned long long>(allowed));
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ class Runner {
 };
 
 OpBench matmul_bench(const QuantType& type, int64_t n_in, int64_t n_out, int32_t n_rows) {
-    const std::string name = std::string("matmul/") + type.name + "/" + std::to_string(n_in) + "x" + std::to_string(n_out) + "/rows:" + std::to_string(n_rows);
+    const std::string name =
+        std::string("matmul/") + type.name + "/" + std::to_string(n_in) + "x" + std::to_string(n_out) + "/rows:" + std::to_string(n_rows);
     return {name, n_rows, 0, n_in, [=, &type](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
                 weights.n_bytes = 0;
                 const OperandId weight = weights.add(program, type, n_in, n_out);
@@ -163,8 +164,10 @@ OpBench mla_bench(int32_t depth, int32_t n_rows) {
     return {name, n_rows, depth, kHeads * (kNope + kRope), [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
                 const QuantType &f32 = *find_quant_type(PONDER_TYPE_F32), &q8 = *find_quant_type(PONDER_TYPE_Q8_0);
                 const auto kv = program.kv().add_layer(kLatent + kRope, 0);
-                program.kv_write(program.matmul(x, weights.add(program, f32, kHeads * (kNope + kRope), kLatent + kRope), kNoOperand, "k"), kNoOperand, *kv);
-                const OperandId k_b = weights.add(program, q8, kNope, kLatent, kHeads), v_b = weights.add(program, q8, kLatent, kValue, kHeads);
+                program.kv_write(program.matmul(x, weights.add(program, f32, kHeads * (kNope + kRope), kLatent + kRope), kNoOperand, "k"),
+                                 kNoOperand, *kv);
+                const OperandId k_b = weights.add(program, q8, kNope, kLatent, kHeads),
+                                v_b = weights.add(program, q8, kLatent, kValue, kHeads);
                 cost = {2.0 * (kLatent + kRope) * depth, 2.0 * kHeads * (2 * kLatent + kRope) * depth * n_rows};
                 return program.mla_attention(x, k_b, v_b,
                                              {.kv = *kv,
@@ -179,7 +182,8 @@ OpBench mla_bench(int32_t depth, int32_t n_rows) {
 
 OpBench norm_bench(int32_t n_rows) {
     constexpr int64_t kWidth = 7168;
-    return {"rms_norm/7168/rows:" + std::to_string(n_rows), n_rows, 0, kWidth, [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
+    return {"rms_norm/7168/rows:" + std::to_string(n_rows), n_rows, 0, kWidth,
+            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
                 cost = {8.0 * kWidth * n_rows, 4.0 * kWidth * n_rows};
                 return program.rms_norm(x, weights.add(program, *find_quant_type(PONDER_TYPE_F32), kWidth, 1), 1e-6f);
             }};
@@ -192,10 +196,12 @@ OpBench moe_bench(int32_t n_rows) {
             [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
                 const QuantType &f32 = *find_quant_type(PONDER_TYPE_F32), &q4 = *find_quant_type("Q4_K");
                 const OperandId router = weights.add(program, f32, kWidth, kExperts);
-                const auto route = program.moe_route(program.matmul(x, router, kNoOperand, "scores"), kNoOperand,
-                                                     {.n_used = kUsed, .n_groups = 1, .n_groups_used = 1, .gating = PONDER_MOE_SIGMOID, .is_normalised = 1, .scale = 1.0f});
+                const auto route = program.moe_route(
+                    program.matmul(x, router, kNoOperand, "scores"), kNoOperand,
+                    {.n_used = kUsed, .n_groups = 1, .n_groups_used = 1, .gating = PONDER_MOE_SIGMOID, .is_normalised = 1, .scale = 1.0f});
                 weights.n_bytes = 0;
-                const ProgramBuilder::Experts experts{weights.add(program, q4, kWidth, kHidden, kExperts), weights.add(program, q4, kWidth, kHidden, kExperts),
+                const ProgramBuilder::Experts experts{weights.add(program, q4, kWidth, kHidden, kExperts),
+                                                      weights.add(program, q4, kWidth, kHidden, kExperts),
                                                       weights.add(program, q4, kHidden, kWidth, kExperts)};
                 const double share = n_rows == 1 ? double{kUsed} / kExperts : 1.0;
                 cost = {static_cast<double>(weights.n_bytes) * share, 6.0 * kWidth * kHidden * kUsed * n_rows};

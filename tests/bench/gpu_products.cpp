@@ -95,16 +95,16 @@ void measure_shape(Bench& bench, const char* type, int64_t n_in, int64_t n_out, 
     if (is_gated) n_bytes *= 2;
     std::printf("%s %lld x %lld%s, %.1f MB\n", type, static_cast<long long>(n_in), static_cast<long long>(n_out), is_gated ? " gated" : "",
                 static_cast<double>(n_bytes) / 1e6);
-    for (const uint32_t threads : {128u, 256u, 512u}) {
+    for (const uint32_t lanes : {8u, 16u, 32u}) {
         for (const uint32_t rows : {1u, 2u, 4u}) {
-            for (const uint32_t chunk : {64u, 128u}) {
-                const MatvecShape shape{threads, rows, 1, chunk};
+            for (const uint32_t threads : {128u, 256u}) {
+                const MatvecShape shape{threads, rows, 1, 128u, lanes};
                 const double t = bench.time(48, [&](const Recording& r, int i) {
                     Product p = product_of(bench, *weights[static_cast<size_t>(i % n_copies)], 1, i);
                     if (is_gated) p.gated = weights[static_cast<size_t>(i % n_copies) + 1].get();
                     record_product(r, p, &shape);
                 });
-                std::printf("  matvec threads %3u rows %u chunk %3u: %8.2f us, %7.1f GB/s\n", threads, rows, chunk, t * 1e6,
+                std::printf("  matvec threads %3u rows %u lanes %2u: %8.2f us, %7.1f GB/s\n", threads, rows, lanes, t * 1e6,
                             static_cast<double>(n_bytes) / t / 1e9);
             }
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ponder.h and what it includes are C99 without extensions: every initialiser and type is used once, under -std=c99 -pedantic -Werror. */
-#include "ponder/ponder_streaming.h" /* before ponder.h on purpose */
 #include "ponder/ponder.h"
-#include "ponder/ponder.h" /* twice: the include guard */
+#include "ponder/ponder.h"           /* twice: the include guard */
+#include "ponder/ponder_streaming.h" /* before ponder.h on purpose */
 
 int ponder_test_header_c99(void);
 

@@ -96,8 +96,8 @@ double limit_of(const DeviceSlot& slot, const OpCase& c) {
     const std::string name = slot.backend->name;
     if (name == "cpu") return std::max(c.limit, c.rounded_limit);
     if (name != "vulkan") return c.limit;
-    // A GPU may take numbers below float32's normal range, 10^-38, for 0.
-    return std::max({c.limit, 1e-60, slot.variant.empty() && c.rounded_limit > 0 ? 1e-6 : 0.0});
+    // A GPU may take numbers below float32's normal range, 10^-38, for 0. The best variant rounds activations, to half floats or int8.
+    return std::max({c.limit, 1e-60, slot.variant.empty() ? c.rounded_limit : 0.0});
 }
 
 // Every device of the backends that compute in host memory, or of the others, and on it every variant that it has. "validated" is no

@@ -73,7 +73,8 @@ void compare_panels(const Kernels& kernels, const DotKernel& own, int type, cons
 
 // bfloat16 keeps eight bits of each factor.
 void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const std::vector<std::byte>& rows, int64_t row_bytes,
-                   int64_t n_rows, int64_t n_cols, const std::vector<float>& x, int64_t n_x, const std::vector<float>& expected, double size) {
+                   int64_t n_rows, int64_t n_cols, const std::vector<float>& x, int64_t n_x, const std::vector<float>& expected,
+                   double size) {
     if (kernels.tiles == nullptr || own.expand_tiles == nullptr || n_cols % 64 != 0) return;
     constexpr int64_t kColumns = 256;  // several panels
     const int64_t stride = 2 * n_cols + 64;
@@ -87,7 +88,8 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
     }
     for (int64_t i = 0; i < n_x; i++) {
         for (int64_t r = 0; r < n_rows; r++) {
-            const float got = sums[static_cast<size_t>((i / 16 * 2 + r / 16) * 256 + i % 16 * 16 + r % 16)], exact = expected[static_cast<size_t>(i * n_rows + r)];
+            const float got = sums[static_cast<size_t>((i / 16 * 2 + r / 16) * 256 + i % 16 * 16 + r % 16)],
+                        exact = expected[static_cast<size_t>(i * n_rows + r)];
             check(std::fabs(got - exact) <= 0x1p-5 * size, kernels.name, type, "a product from tiles", got, exact);
         }
     }
@@ -192,8 +194,8 @@ void compare_cached(const Kernels& kernels, std::mt19937& random) {
             for (const int64_t n_tokens : {1, 6, 21}) {
                 const int64_t row_bytes = kWidth / format.block_len * format.block_bytes;
                 const auto rows = make_rows(format, n_tokens * kWidth / format.block_len, random);
-                std::vector<float> wide(static_cast<size_t>(n_tokens * n)), q(static_cast<size_t>(kQueries * n)), scores(kQueries * 32, NAN),
-                    products(scores), turned(static_cast<size_t>(n * 32), NAN);
+                std::vector<float> wide(static_cast<size_t>(n_tokens * n)), q(static_cast<size_t>(kQueries * n)),
+                    scores(kQueries * 32, NAN), products(scores), turned(static_cast<size_t>(n * 32), NAN);
                 for (float& v : q) v = normal(random);
                 for (int64_t t = 0; t < n_tokens; t++) cache.widen(rows.data() + t * row_bytes, kFirst, n, wide.data() + t * n);
                 const auto* p = rows.data() + (n_tokens - 1) * row_bytes;

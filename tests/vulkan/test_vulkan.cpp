@@ -125,7 +125,8 @@ TEST_CASE("vulkan: a lost device is a status, and the tokens go on on the CPU") 
     REQUIRE(host);
     const auto rescued = evaluate(*host);
     REQUIRE(rescued);
-    for (size_t i = 0; i < before->size(); i++) CHECK(std::fabs((*before)[i] - (*rescued)[i]) <= 2e-3f);
+    // Where the device multiplies integers it rounds activations to eight bits.
+    for (size_t i = 0; i < before->size(); i++) CHECK(std::fabs((*before)[i] - (*rescued)[i]) <= 2e-2f);
     faults().submits_until_loss = -1;
     model = open_model();
     REQUIRE(model);

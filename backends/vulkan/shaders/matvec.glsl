@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of few source rows: memory-bound, so every weight is read once, 16 bytes a lane, and each workgroup keeps the source rows in
-// shared memory. A team of 32 lanes takes ROWS rows of the matrix; lanes stride over a row's units.
+// shared memory. A team of lanes takes ROWS rows of the matrix; lanes stride over a row's units.
+// With HAS_CODES and INT_DOT, source rows are rounded to int8, 32 elements a scale, and multiplied with the weights' codes as integers.
+#ifdef INT_DOT
+#extension GL_EXT_integer_dot_product : require
+#extension GL_KHR_shader_subgroup_clustered : require
+#endif
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 256;
 layout(constant_id = 1) const uint ROWS = 2;
@@ -10,14 +15,19 @@ layout(constant_id = 4) const bool IS_GATED = false;
 layout(constant_id = 5) const bool IS_ADDED = false;
 layout(constant_id = 6) const bool HAS_NORM = false;
 layout(constant_id = 7) const bool HAS_EXPERTS = false;
+layout(constant_id = 8) const uint LANES = 32;    // of a team
 
-const uint LANES = 32;
 const uint TEAMS = THREADS / LANES;
 const uint MATRICES = IS_GATED ? 2 : 1;
+#ifdef INT_DOT
+// A unit: 32 codes, and the scale, with the scaled sums of each 16 codes.
+const uint UNIT_STRIDE = 3;
+shared uvec4 staged[COLS * CHUNK * UNIT_STRIDE];
+#else
 // Nine vec4 a unit instead of eight: lanes that read their units' same element would otherwise meet in one bank.
 const uint UNIT_STRIDE = 9;
-
 shared vec4 staged[COLS * CHUNK * UNIT_STRIDE];
+#endif
 shared float partial[TEAMS * ROWS * MATRICES * (LANES + 1)];
 
 float sums[MATRICES * ROWS * COLS];  // [matrix][row][column]; not passed on as an argument, which old optimisers get wrong
@@ -63,6 +73,42 @@ float norm_scale(uint at) {
     return inversesqrt(total / float(pc.n_in) + pc.epsilon);
 }
 
+#ifdef INT_DOT
+// Elements 4 * part to 4 * part + 3 of a unit. The eight threads of a unit are neighbours in one subgroup.
+void stage(uint at, uint part, vec4 x) {
+    const vec4 size = abs(x);
+    const float top = subgroupClusteredMax(max(max(size.x, size.y), max(size.z, size.w)), 8);
+    const ivec4 codes = ivec4(roundEven(x * (top > 0.0 ? 127.0 / top : 0.0)));
+    const float scale = top / 127.0, sum = scale * float(subgroupClusteredAdd(codes.x + codes.y + codes.z + codes.w, 4));
+    const uvec4 bytes = uvec4(codes) & 255u;
+    staged[at + part / 4][part % 4] = bytes.x | bytes.y << 8 | bytes.z << 16 | bytes.w << 24;
+    if (part == 0) staged[at + 2].x = floatBitsToUint(scale);
+    if (part % 4 == 0) staged[at + 2][1 + part / 4] = floatBitsToUint(sum);
+}
+
+void add_unit(Quads weight, uint g, uint unit, uint first_sum) {
+    uint q[8];
+    vec2 scale, offset;
+    decode_codes(weight, g, q, scale, offset);
+    [[unroll]] for (uint c = 0; c < COLS; c++) {
+        const uint at = (c * CHUNK + unit) * UNIT_STRIDE;
+        const uvec4 a = staged[at], b = staged[at + 1];
+        const vec4 of_unit = uintBitsToFloat(staged[at + 2]);
+        int low = 0, high = 0;
+        [[unroll]] for (uint i = 0; i < 4; i++) {
+            low += dotPacked4x8EXT(int(q[i]), int(a[i]));
+            high += dotPacked4x8EXT(int(q[4 + i]), int(b[i]));
+        }
+        float sum = of_unit.x * dot(vec2(low, high), scale);
+#ifdef HAS_OFFSET
+        sum += dot(of_unit.yz, offset);
+#endif
+        sums[first_sum + c] += sum;
+    }
+}
+#else
+void stage(uint at, uint part, vec4 x) { staged[at + part] = x; }
+
 void add_unit(Quads weight, uint g, uint unit, uint first_sum) {
     vec4 q[8];
     vec2 scale, offset;
@@ -89,6 +135,7 @@ void add_unit(Quads weight, uint g, uint unit, uint first_sum) {
         sums[first_sum + c] += sum;
     }
 }
+#endif
 
 void main() {
     const uint thread = gl_LocalInvocationIndex, lane = thread % LANES, team = thread / LANES;
@@ -113,7 +160,7 @@ void main() {
                 const uint k = (begin * 8 + i) * 4;
                 vec4 x = first_col + c < pc.n_rows ? load_source(src0 + c * pc.src_stride, k) : vec4(0.0);
                 if (HAS_NORM) x *= scales[c] * load_norm(k);
-                staged[(c * CHUNK + i / 8) * UNIT_STRIDE + i % 8] = x;
+                stage((c * CHUNK + i / 8) * UNIT_STRIDE, i % 8, x);
             }
         }
         barrier();

@@ -6,6 +6,18 @@ vec4 signed_bytes_of(uint w) {
     const int i = int(w);
     return vec4(bitfieldExtract(i, 0, 8), bitfieldExtract(i, 8, 8), bitfieldExtract(i, 16, 8), bitfieldExtract(i, 24, 8));
 }
+// The same of types whose elements are integers in bytes: code j is byte j % 4 of q[j / 4], as signed.
+void split_codes(uvec4 w, out uint q[8]) {
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        q[i] = w[i] & 0x0f0f0f0fu;
+        q[4 + i] = w[i] >> 4 & 0x0f0f0f0fu;
+    }
+}
+// Code 4i + j gets bit 4i + j of `bits` as its bit n.
+void add_code_bits(uint bits, uint n, inout uint q[8]) {
+    // Four bits, seven places from each to the next, land in four bytes.
+    [[unroll]] for (uint i = 0; i < 8; i++) q[i] |= ((bits >> (4 * i) & 15u) * 0x00204081u & 0x01010101u) << n;
+}
 // Sixteen bytes of nibbles: the low ones are elements 0-15, the high ones 16-31.
 void split_nibbles(uvec4 w, out vec4 q[8]) {
     [[unroll]] for (uint i = 0; i < 4; i++) {
