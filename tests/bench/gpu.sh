@@ -13,14 +13,14 @@ if [ "${1:-}" = pack ]; then
         [ -x "$root/build/release/$program" ] && cp "$root/build/release/$program" "$folder/"
     done
     # All but the C library's own and the driver's.
-    for library in $(ldd "$folder"/ponder "$folder"/test_* 2>/dev/null | awk '/=> \// {print $3}' | sort -u | grep -Ev '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so'); do
+    for library in $(ldd "$folder"/ponder "$folder"/test_* 2>/dev/null | awk '/=> \// {print $3}' | sort -u | grep -Ev '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux[^/]*)\.so'); do
         cp -L "$library" "$folder/"
     done
     strip "$folder"/* 2>/dev/null || true
     cp "$root/examples/tiny-reasoner/tiny-reasoner.gguf" "$folder/"
-    # For machines with a driver alone: the loader, and what NVIDIA's driver links to. Used only where the system has none.
+    # For machines with a driver alone: the loader, what NVIDIA's driver links to, the compiler's own. Used only where the system has none.
     mkdir -p "$folder/fallback"
-    for name in libvulkan.so.1 libX11.so.6 libXext.so.6 libxcb.so.1 libXau.so.6 libXdmcp.so.6 libbsd.so.0 libmd.so.0; do
+    for name in libstdc++.so.6 libgcc_s.so.1 libvulkan.so.1 libX11.so.6 libXext.so.6 libxcb.so.1 libXau.so.6 libXdmcp.so.6 libbsd.so.0 libmd.so.0; do
         library=$(ldconfig -p | awk -v name="$name" '$1 == name && !n++ {print $NF}')
         [ -z "$library" ] || cp -L "$library" "$folder/fallback/"
     done
@@ -36,7 +36,7 @@ libraries=$(ldconfig -p 2>/dev/null || true)  # kept, since grep -q would end it
 # A driver without the loader or without its manifest is not installed quite, but works.
 for library in "$tools"/fallback/*; do
     [ -f "$library" ] || continue
-    grep -q "${library##*/} " <<<"$libraries" || { mkdir -p "$work/fallback" && cp "$library" "$work/fallback/"; }
+    grep -qF "${library##*/} " <<<"$libraries" || { mkdir -p "$work/fallback" && cp "$library" "$work/fallback/"; }
 done
 [ ! -d "$work/fallback" ] || export LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$work/fallback
 if ! ls /etc/vulkan/icd.d/*.json /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1; then
