@@ -38,24 +38,21 @@ using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = VkResult(VKAPI_PTR
 
 namespace ponder::vk {
 
-#define PONDER_VK_INSTANCE_FUNCTIONS(X)                                                                          \
-    X(DestroyInstance)                                                                                           \
-    X(EnumeratePhysicalDevices)                                                                                  \
-    X(GetPhysicalDeviceProperties2)                                                                              \
-    X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties) \
-        X(EnumerateDeviceExtensionProperties) X(CreateDevice) X(GetDeviceProcAddr)
+// clang-format off
+#define PONDER_VK_INSTANCE_FUNCTIONS(X) \
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
+    X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties) \
+    X(EnumerateDeviceExtensionProperties) X(CreateDevice) X(GetDeviceProcAddr)
 
-#define PONDER_VK_DEVICE_FUNCTIONS(X)                                                                                                      \
-    X(DestroyDevice)                                                                                                                       \
-    X(GetDeviceQueue)                                                                                                                      \
-    X(DeviceWaitIdle)                                                                                                                      \
-    X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements)            \
-        X(BindBufferMemory) X(GetBufferDeviceAddress) X(CreateFence) X(DestroyFence) X(ResetFences) X(WaitForFences) X(CreateCommandPool)  \
-            X(DestroyCommandPool) X(AllocateCommandBuffers) X(FreeCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer)                \
-                X(CmdBindPipeline) X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CreateShaderModule)         \
-                    X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache) X(DestroyPipelineCache) \
-                        X(CreateComputePipelines) X(DestroyPipeline) X(CreateQueryPool) X(DestroyQueryPool) X(CmdResetQueryPool)           \
-                            X(CmdWriteTimestamp) X(GetQueryPoolResults)
+#define PONDER_VK_DEVICE_FUNCTIONS(X) \
+    X(DestroyDevice) X(GetDeviceQueue) X(DeviceWaitIdle) X(QueueSubmit) X(AllocateMemory) X(FreeMemory) X(MapMemory) \
+    X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory) X(GetBufferDeviceAddress) \
+    X(CreateFence) X(DestroyFence) X(ResetFences) X(WaitForFences) X(CreateCommandPool) X(DestroyCommandPool) \
+    X(AllocateCommandBuffers) X(FreeCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) \
+    X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CreateShaderModule) \
+    X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache) \
+    X(DestroyPipelineCache) X(CreateComputePipelines) X(DestroyPipeline)
+// clang-format on
 
 #define PONDER_VK_DECLARE(name) PFN_vk##name name = nullptr;
 

@@ -129,6 +129,22 @@ Result<std::vector<VkPhysicalDevice>> Instance::list_devices() const {
     if (result == VK_SUCCESS) result = functions_.EnumeratePhysicalDevices(handle_, &n, devices.data());
     if (result != VK_SUCCESS && result != VK_INCOMPLETE) return vulkan_error(result, "listing Vulkan devices");
     devices.resize(n);
+    // Hardware before what a processor plays, a card of its own before a part of the processor; otherwise the loader's order.
+    const auto rank = [this](VkPhysicalDevice device) {
+        VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+        functions_.GetPhysicalDeviceProperties2(device, &properties);
+        switch (properties.properties.deviceType) {
+            case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+                return 0;
+            case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+                return 1;
+            case VK_PHYSICAL_DEVICE_TYPE_CPU:
+                return 3;
+            default:
+                return 2;
+        }
+    };
+    std::stable_sort(devices.begin(), devices.end(), [&](VkPhysicalDevice a, VkPhysicalDevice b) { return rank(a) < rank(b); });
     return devices;
 }
 

@@ -104,7 +104,9 @@ class Analysis {
             if (is_changed && gate >= 0 && p_.ops[gate].src[0] == op.dst[0]) return;  // where its products run
             if (touches(later, op.dst[0])) {
                 const bool is_product = later.kind == PONDER_OP_MATMUL || later.kind == PONDER_OP_LOGITS;
-                if (is_changed || !is_product || later.src[0] != op.dst[0]) return;
+                // A product that adds to the norm's own source would read what others of its workgroups have changed.
+                const bool is_in_place = merges_[static_cast<size_t>(j)].added_to == op.src[0];
+                if (is_changed || is_in_place || !is_product || later.src[0] != op.dst[0]) return;
                 readers.push_back(j);
             }
             // A product adds to its operand as early as it runs.
