@@ -128,33 +128,36 @@ void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, 
     run.pool.parallel_for(n_rows, [&](int64_t r, int) { round_row(run, form, src + r * n_cols, n_cols, dst + r * size); });
 }
 
-void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
-                   int64_t n_rows, ThreadScratch& scratch) {
+namespace {
+
+// What multiply_rows does, without the bias.
+void multiply_weights(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
+                      int64_t n_rows, ThreadScratch& scratch) {
     const Matrix& weight = product.weight;
     const DotKernel* kernel = find_kernel(run, weight);
-    if ((kernel == nullptr || kernel->takes_floats) && multiply_floats(kernel, product, first, n, x, n_rows, scratch)) {
-        // done
-    } else if (kernel == nullptr) {
-        multiply_decoded(run, product, first, n, x, n_rows, scratch);
-    } else if (form_for(run, weight, n_rows) == RowForm::kBf16) {
-        multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
-    } else {
-        const int64_t row_size = bytes_of_row(weight);
-        const std::byte* rows = weight.data + first * row_size;
-        const auto* source = kernel->takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
-        const int64_t stride =
-            kernel->takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
-        float* dst = product.dst + (first - product.first_row);
-        if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0) {
-            kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
-        } else {
-            for (int64_t r = 0; r < n; r += kRowsOfPanel) {
-                const int64_t some = std::min(kRowsOfPanel, n - r);
-                kernel->expand(rows + r * row_size, row_size, some, weight.n_cols, scratch.panel.data());
-                kernel->multiply(scratch.panel.data(), weight.n_cols, source, stride, n_rows, dst + r, product.stride, some);
-            }
-        }
+    const bool takes_floats = kernel == nullptr || kernel->takes_floats;
+    if (takes_floats && multiply_floats(kernel, product, first, n, x, n_rows, scratch)) return;
+    if (kernel == nullptr) return multiply_decoded(run, product, first, n, x, n_rows, scratch);
+    if (form_for(run, weight, n_rows) == RowForm::kBf16) return multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
+    const int64_t row_size = bytes_of_row(weight);
+    const std::byte* rows = weight.data + first * row_size;
+    const auto* source = takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
+    const int64_t stride = takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
+    float* dst = product.dst + (first - product.first_row);
+    if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0)
+        return kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
+    for (int64_t r = 0; r < n; r += kRowsOfPanel) {
+        const int64_t some = std::min(kRowsOfPanel, n - r);
+        kernel->expand(rows + r * row_size, row_size, some, weight.n_cols, scratch.panel.data());
+        kernel->multiply(scratch.panel.data(), weight.n_cols, source, stride, n_rows, dst + r, product.stride, some);
     }
+}
+
+}  // namespace
+
+void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
+                   int64_t n_rows, ThreadScratch& scratch) {
+    multiply_weights(run, product, first, n, x, rounded, n_rows, scratch);
     if (product.bias == nullptr) return;
     for (int64_t i = 0; i < n_rows; i++) {
         for (int64_t r = first; r < first + n; r++) product.dst[i * product.stride + (r - product.first_row)] += product.bias[r];
