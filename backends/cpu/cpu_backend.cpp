@@ -73,6 +73,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
         scratch.latent.resize(sizes.latent);
         scratch.panel.resize(sizes.panel);
         scratch.sums.resize(sizes.sums);
+        scratch.gated.resize(sizes.gated);
     }
     *out = plan.release();
     return PONDER_STATUS_OK;

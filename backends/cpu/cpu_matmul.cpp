@@ -16,6 +16,8 @@ constexpr int64_t kDecodedRows = 4, kDenseRows = 64;
 constexpr int64_t kPanelsFrom = 5, kTilesFrom = 32;
 // Weight rows whose sums a thread keeps while it goes through the columns.
 constexpr int64_t kTilePieceRows = 256;
+// Rows of gate and of up whose products a thread keeps.
+constexpr int64_t kGatedRows = 128;
 
 int64_t bytes_of_row(const Matrix& weight) {
     return static_cast<int64_t>(weight.n_cols / weight.type->block_len * weight.type->block_bytes);
@@ -109,6 +111,7 @@ void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
     sizes.panel = std::max(sizes.panel, static_cast<size_t>(std::max(panel_bytes(n_cols), kTilePanelBytes)));
     sizes.decoded = std::max(sizes.decoded, static_cast<size_t>((takes_dense(max_rows) ? kDenseRows : kDecodedRows) * n_cols));
     sizes.sums = std::max(sizes.sums, static_cast<size_t>(tile_sums(max_rows) * (kTilePieceRows / kRowsOfTilePanel)) * sizeof(float));
+    sizes.gated = std::max(sizes.gated, static_cast<size_t>(2 * max_rows * kGatedRows) * sizeof(float));
     sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
 
@@ -215,22 +218,25 @@ void logits(const Run& run, std::span<const ponder_op> ops) {
 
 void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
     const Product products[] = {product_of(run, ops[0]), product_of(run, ops[1])};
-    const Product &gate = products[0], &up = products[1];
     const float* x = run.rows(ops[0].src[0]);
     float* dst = run.rows(ops[2].dst[0]);
-    const int64_t n_rows = run.n_rows(ops[0].src[0]), width = gate.weight.n_rows;
+    const int64_t n_rows = run.n_rows(ops[0].src[0]), width = products[0].weight.n_rows;
     round_source(run, products, x, n_rows);
-    const int64_t chunk = choose_chunk(run, width, n_rows);
+    const int64_t chunk = std::min(choose_chunk(run, width, n_rows), kGatedRows);
     run.pool.parallel_for((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
-        if (run.should_stop()) return;
         const int64_t first = piece * chunk, n = std::min(chunk, width - first);
         ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
-        multiply_rows(run, gate, first, n, x, run.plan.rounded.data(), n_rows, scratch);
-        multiply_rows(run, up, first, n, x, run.plan.rounded.data(), n_rows, scratch);
-        for (int64_t r = 0; r < n_rows; r++) {
-            const int64_t at = r * width + first;
-            run.kernels.swiglu(gate.dst + at, up.dst + at, dst + at, n);
+        // Gate, then up: [n_rows, n] each.
+        auto* values = reinterpret_cast<float*>(scratch.gated.data());
+        for (int i = 0; i < 2; i++) {
+            if (run.should_stop()) return;
+            Product part = products[i];
+            part.dst = values + i * n_rows * n;
+            part.stride = n;
+            part.first_row = first;
+            multiply_rows(run, part, first, n, x, run.plan.rounded.data(), n_rows, scratch);
         }
+        for (int64_t r = 0; r < n_rows; r++) run.kernels.swiglu(values + r * n, values + (n_rows + r) * n, dst + r * width + first, n);
     });
 }
 

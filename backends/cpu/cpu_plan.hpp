@@ -25,15 +25,16 @@ struct Sizes {
     size_t decoded = 0;                           // rows of types without a kernel of their own
     size_t keys = 0, values = 0, transposed = 0;  // a tile of the cache
     size_t queries = 0, scores = 0, state = 0, sums_of_heads = 0;
-    size_t latent = 0;           // bytes: cpu_mla.cpp's rows of one head
-    size_t panel = 0, sums = 0;  // bytes: expanded weight rows, and what tiles sum
+    size_t latent = 0;                      // bytes: cpu_mla.cpp's rows of one head
+    size_t panel = 0, sums = 0, gated = 0;  // bytes: expanded weight rows, and what tiles sum
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0, spans = 0;     // floats: rows of chosen experts; sums of attention over spans of the cache
     size_t latents = 0;                // floats: queries and results in MLA's latent space
 
     size_t thread_bytes() const {
-        return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads) * sizeof(float) + panel + sums + latent;
+        return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads) * sizeof(float) + panel + sums + gated +
+               latent;
     }
     size_t plan_bytes() const { return rounded + gathered + (experts + spans + latents) * sizeof(float); }
 };
@@ -53,7 +54,7 @@ class LineBytes {
 
 struct ThreadScratch {
     std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads;
-    LineBytes panel, sums, latent;
+    LineBytes panel, sums, gated, latent;
 };
 
 struct Plan;

@@ -23,15 +23,15 @@ size_t count_products(const ponder_program&, std::span<const ponder_op> ops) {
     return n;
 }
 
-// Gate, up and their swiglu, whose pieces may be finished in any order: its result lies apart from both or exactly on one.
+// Gate, up and their swiglu, of which only the result reaches memory: nobody else reads the two, and pieces may be finished in any order.
 size_t count_gated(const ponder_program& program, std::span<const ponder_op> ops) {
     if (ops.size() < 3 || ops[1].kind != PONDER_OP_MATMUL || ops[2].kind != PONDER_OP_SWIGLU || ops[1].src[0] != ops[0].src[0]) return 0;
     const int32_t gate = ops[0].dst[0], up = ops[1].dst[0], dst = ops[2].dst[0];
-    if (ops[2].src[0] != gate || ops[2].src[1] != up) return 0;
-    for (const int32_t source : {gate, up}) {
-        if (overlap(program, source, dst) && program.operands[source].offset != program.operands[dst].offset) return 0;
-    }
-    return overlap(program, ops[0].src[0], dst) ? 0 : 3;
+    if (ops[2].src[0] != gate || ops[2].src[1] != up || overlap(program, ops[0].src[0], dst)) return 0;
+    const bool is_read = std::any_of(ops.begin() + 3, ops.end(), [&](const ponder_op& op) {
+        return std::any_of(std::begin(op.src), std::end(op.src), [&](int32_t id) { return (id == gate || id == up) && id != dst; });
+    });
+    return is_read ? 0 : 3;
 }
 
 template <void (*Function)(const host::Run& run, const ponder_op& op)>

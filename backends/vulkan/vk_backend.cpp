@@ -88,6 +88,17 @@ ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_er
     return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a run");
 }
 
+// A card has memory of its own and more cores than the 48 workgroups that 128 rows of 1,536 outputs fill.
+int32_t rows_of_run(int32_t index, const ponder_device_options*) try {
+    constexpr int32_t kRows = 128, kRowsOfCard = 512;
+    const auto& devices = known_devices();
+    const bool is_card = index >= 0 && static_cast<size_t>(index) < devices.size() &&
+                         devices[static_cast<size_t>(index)].type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    return is_card ? kRowsOfCard : kRows;
+} catch (const std::bad_alloc&) {
+    return 128;
+}
+
 constexpr ponder_backend kBackend = {
     .struct_size = sizeof(ponder_backend),
     .api_version = PONDER_BACKEND_API_VERSION,
@@ -108,6 +119,8 @@ constexpr ponder_backend kBackend = {
     .prepare = prepare,
     .release = release,
     .run = run_plan,
+    .wait = nullptr,
+    .rows_of_run = rows_of_run,
 };
 
 }  // namespace
