@@ -97,7 +97,8 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
     for (int64_t i = 0; i < n; i += 32) {
         const auto lanes = [&](int64_t first) {
             const int64_t left = n - first;
-            return _mm512_maskz_loadu_ps(left >= 16 ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1 << left) - 1), src + first);
+            const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
+            return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + first);
         };
         _mm512_storeu_si512(dst + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(lanes(i + 16), lanes(i)));
     }
