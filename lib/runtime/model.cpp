@@ -92,7 +92,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
 
     const auto slot = choose_device(options.device);
     if (!slot) return slot.error();
-    auto device = Device::open(*slot, options.n_threads);
+    auto device = Device::open(*slot, options.n_threads, options.device_cache);
     if (!device) return device.error();
     model->device_ = std::move(*device);
     const auto fits = model->place_weights(*graph);

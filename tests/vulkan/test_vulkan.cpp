@@ -168,6 +168,30 @@ TEST_CASE("vulkan: work is cancelled between its parts, and can be done again") 
     CHECK(*before == *after);
 }
 
+TEST_CASE("vulkan: a device takes its own cache back, and no other bytes") {
+    if (!has_device()) return;
+    const auto model = open_model();
+    REQUIRE(model);
+    const auto expected = evaluate(*model);
+    REQUIRE(expected);
+    const auto cache = (*model)->device().read_cache();
+    REQUIRE(cache);
+    CHECK(cache->size() > 40);
+    const auto open_with = [](std::span<const std::byte> bytes) {
+        return Model::open(kReasoner, {.device = {.backend = "vulkan"}, .device_cache = bytes});
+    };
+    const auto second = open_with(*cache);
+    REQUIRE(second);
+    const auto again = evaluate(*second);
+    REQUIRE(again);
+    CHECK(*again == *expected);
+    // Right on the outside, but not the driver's.
+    CHECK_FALSE(device_of(**model).pipelines().write_cache(std::vector<std::byte>(100), device_of(**model).traits().cache_header));
+    std::vector<std::byte> damaged = *cache;
+    damaged.back() ^= std::byte{1};
+    for (const auto& bytes : {damaged, std::vector<std::byte>(1000), std::vector<std::byte>(1)}) CHECK(open_with(bytes));
+}
+
 TEST_CASE("vulkan: two sessions on two threads give the same, and leave nothing behind") {
     if (!has_device()) return;
     const auto model = open_model();
