@@ -168,6 +168,33 @@ TEST_CASE("vulkan: work is cancelled between its parts, and can be done again") 
     CHECK(*before == *after);
 }
 
+TEST_CASE("vulkan: a driver that computes wrongly is found out, and the next call works") {
+    if (!has_device()) return;
+    std::vector<std::byte> cache;
+    {
+        const MockLoader mock;
+        MockLoader::probe_again();
+        faults().computes_nothing = true;
+        const auto wrong = open_model();
+        REQUIRE_FALSE(wrong);
+        CHECK(wrong.error().status == PONDER_STATUS_DEVICE);
+        CHECK(wrong.error().message.find("self-test of ") != std::string::npos);
+        MESSAGE(wrong.error().message);
+        CHECK(open_model("auto"));
+        faults().computes_nothing = false;
+        const auto right = open_model();
+        REQUIRE(right);
+        CHECK(evaluate(*right));
+        const auto bytes = (*right)->device().read_cache();
+        REQUIRE(bytes);
+        cache = *bytes;
+        // What was passed is not tested again.
+        faults().computes_nothing = true;
+        CHECK(Model::open(kReasoner, {.device = {.backend = "vulkan"}, .device_cache = cache}));
+    }
+    CHECK(open_model());
+}
+
 TEST_CASE("vulkan: a device takes its own cache back, and no other bytes") {
     if (!has_device()) return;
     const auto model = open_model();
