@@ -10,6 +10,7 @@
 
 #include "base/checksum.hpp"
 #include "base/log.hpp"
+#include "vk_quirks.hpp"
 
 namespace ponder::vk {
 
@@ -215,13 +216,15 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     functions_.GetPhysicalDeviceFeatures2(device, &features);
     const bool knows_subgroups =
         p.apiVersion >= VK_API_VERSION_1_3 || has_extension(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    if (features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
+    const uint32_t left_out = find_left_out(known_quirks(), {driver.driverID, p.deviceType, p.driverVersion});
+    if ((left_out & kNoMatrices) == 0 && features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
         has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
         probe_matrices(device, traits);
     // Eight neighbours round a unit together.
     constexpr VkSubgroupFeatureFlags kNeeded = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
-    if (has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) && traits.subgroup_size >= 8 &&
-        (subgroup.supportedOperations & kNeeded) == kNeeded && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
+    if ((left_out & kNoIntDot) == 0 && has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) &&
+        traits.subgroup_size >= 8 && (subgroup.supportedOperations & kNeeded) == kNeeded &&
+        (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
         VkPhysicalDeviceShaderIntegerDotProductFeatures dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
         VkPhysicalDeviceFeatures2 more{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &dot};
         functions_.GetPhysicalDeviceFeatures2(device, &more);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A thousand generations of two sessions on two threads: always the same words, and nothing left behind. Run by `ctest -L long`.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "capi/handles.hpp"
+#include "ponder/ponder.hpp"
+#include "test_data.hpp"
+#include "vulkan/vk_buffer.hpp"
+
+namespace {
+
+constexpr int kGenerations = 1000;
+
+uint64_t resident_bytes() {
+    unsigned long long size = 0, resident = 0;
+    if (std::FILE* file = std::fopen("/proc/self/statm", "r"); file != nullptr) {
+        if (std::fscanf(file, "%llu %llu", &size, &resident) != 2) resident = 0;
+        std::fclose(file);
+    }
+    return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+uint64_t held_by_device(const ponder::api::Model& model) {
+    return ponder::vk::own(model.get()->impl->device().handle())->memory().bytes_in_use();
+}
+
+std::string answer(const ponder::api::Model& model, int i) {
+    static const char* const kPrompts[] = {"2+2", "17+25", "9-4", "Tom has 3 apples and gets 4 more. How many apples does Tom have?"};
+    ponder::api::Session session = model.session();
+    ponder::api::GenerationOptions options;
+    options.temperature = 0.0f;
+    options.max_tokens = 8;
+    std::string text;
+    ponder::api::Generation generation = session.ask(kPrompts[i % 4], options);
+    for (const ponder::api::Event& event : generation) text += event.text();
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("soak: two sessions on two threads, a thousand generations" * doctest::skip()) {
+    if (!ponder::choose_device({.backend = "vulkan"})) {
+        ponder_test::n_skipped++;
+        MESSAGE("skipped: no Vulkan device");
+        return;
+    }
+    const ponder::api::Model model = [] {
+        ponder::api::ModelOptions options;
+        options.backend = "vulkan";
+        return ponder::api::Model::open(PONDER_SOURCE_DIR "/examples/tiny-reasoner/tiny-reasoner.gguf", options);
+    }();
+    std::string expected[4];
+    for (int i = 0; i < 4; i++) expected[i] = answer(model, i);
+    int n_right[2] = {};
+    const auto work = [&](int who, int n) {
+        for (int i = 0; i < n; i++) n_right[who] += answer(model, i) == expected[i % 4];
+    };
+    const auto run = [&](int n) {
+        std::thread other(work, 1, n);
+        work(0, n);
+        other.join();
+    };
+    // Pages of the cache for two sessions, and what allocators keep, come first.
+    run(20);
+    const uint64_t before = resident_bytes(), held_before = held_by_device(model);
+    n_right[0] = n_right[1] = 0;
+    run(kGenerations / 2);
+    const uint64_t after = resident_bytes(), held_after = held_by_device(model);
+    CHECK(n_right[0] + n_right[1] == kGenerations);
+    // The device's memory is part of it where a processor plays the device.
+    CHECK(after <= before + (uint64_t{4} << 20));
+    const int n_all = n_right[0] + n_right[1];
+    CHECK(held_after == held_before);
+    MESSAGE("held by the device: " << held_before << " bytes before, " << held_after << " after");
+    MESSAGE(n_all << " right; resident " << before << " bytes before, " << after << " after");
+}
