@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "capi/handles.hpp"
-#include "ponder/ponder.hpp"
 #include "test_data.hpp"
 #include "vulkan/vk_buffer.hpp"
 
@@ -26,19 +25,26 @@ uint64_t resident_bytes() {
     return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-uint64_t held_by_device(const ponder::api::Model& model) {
-    return ponder::vk::own(model.get()->impl->device().handle())->memory().bytes_in_use();
-}
+uint64_t held_by_device(const ponder_model* model) { return ponder::vk::own(model->impl->device().handle())->memory().bytes_in_use(); }
 
-std::string answer(const ponder::api::Model& model, int i) {
+// Empty where a call fails.
+std::string answer(ponder_model* model, int i) {
     static const char* const kPrompts[] = {"2+2", "17+25", "9-4", "Tom has 3 apples and gets 4 more. How many apples does Tom have?"};
-    ponder::api::Session session = model.session();
-    ponder::api::GenerationOptions options;
-    options.temperature = 0.0f;
-    options.max_tokens = 8;
+    ponder_session* session = nullptr;
+    ponder_generation* generation = nullptr;
+    ponder_generation_params params = PONDER_GENERATION_PARAMS_INIT;
+    params.temperature = PONDER_GREEDY;
+    params.max_tokens = 8;
     std::string text;
-    ponder::api::Generation generation = session.ask(kPrompts[i % 4], options);
-    for (const ponder::api::Event& event : generation) text += event.text();
+    ponder_event event = PONDER_EVENT_INIT;
+    if (ponder_session_create(model, nullptr, &session, nullptr) == PONDER_STATUS_OK &&
+        ponder_session_ask(session, kPrompts[i % 4], &params, &generation, nullptr) == PONDER_STATUS_OK) {
+        while (ponder_generation_next(generation, &event, nullptr) == PONDER_STATUS_OK && event.kind != PONDER_EVENT_DONE)
+            text.append(event.text, event.text_size);
+    }
+    if (event.kind != PONDER_EVENT_DONE) text.clear();
+    ponder_generation_destroy(generation);
+    ponder_session_destroy(session);
     return text;
 }
 
@@ -50,13 +56,13 @@ TEST_CASE("soak: two sessions on two threads, a thousand generations" * doctest:
         MESSAGE("skipped: no Vulkan device");
         return;
     }
-    const ponder::api::Model model = [] {
-        ponder::api::ModelOptions options;
-        options.backend = "vulkan";
-        return ponder::api::Model::open(PONDER_SOURCE_DIR "/examples/tiny-reasoner/tiny-reasoner.gguf", options);
-    }();
+    ponder_model_params params = PONDER_MODEL_PARAMS_INIT;
+    params.backend = "vulkan";
+    ponder_model* model = nullptr;
+    REQUIRE(ponder_model_open(PONDER_SOURCE_DIR "/examples/tiny-reasoner/tiny-reasoner.gguf", &params, &model, nullptr) ==
+            PONDER_STATUS_OK);
     std::string expected[4];
-    for (int i = 0; i < 4; i++) expected[i] = answer(model, i);
+    for (int i = 0; i < 4; i++) CHECK_FALSE((expected[i] = answer(model, i)).empty());
     int n_right[2] = {};
     const auto work = [&](int who, int n) {
         for (int i = 0; i < n; i++) n_right[who] += answer(model, i) == expected[i % 4];
@@ -76,6 +82,7 @@ TEST_CASE("soak: two sessions on two threads, a thousand generations" * doctest:
     // The device's memory is part of it where a processor plays the device.
     CHECK(after <= before + (uint64_t{4} << 20));
     const int n_all = n_right[0] + n_right[1];
+    ponder_model_close(model);
     CHECK(held_after == held_before);
     MESSAGE("held by the device: " << held_before << " bytes before, " << held_after << " after");
     MESSAGE(n_all << " right; resident " << before << " bytes before, " << after << " after");
