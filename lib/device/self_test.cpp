@@ -19,21 +19,23 @@ namespace ponder {
 
 namespace {
 
-constexpr int64_t kWidth = 256, kOutputs = 64, kTokens = 64;
+constexpr int64_t kWidth = 256, kOutputs = 64, kTokens = 64, kExperts = 4;
+constexpr int32_t kHeads = 4;
 // More rows than backends take for few, so that both ways of a product are used.
 constexpr int32_t kRows = 40;
 // Squared error over power. Rounding of activations to eight bits or of the cache to blocks stays below 1e-4; what is broken is near 1.
 constexpr double kLimit = 2e-3;
 
-// One operator to test: its kind, what it is about, and the stored type of its weight.
+// One operator to test: its kind, what it is about, and the stored types of its weights.
 struct Subject {
     ponder_op op;
-    int32_t type = PONDER_TYPE_F32;
+    int32_t types[3] = {PONDER_TYPE_F32, PONDER_TYPE_F32, PONDER_TYPE_F32};
     int32_t kv_type = PONDER_TYPE_F32;
 
     uint64_t key() const {
         Checksum sum;
-        const int32_t numbers[] = {1, op.kind, type, kv_type};  // the first: of this file's problems
+        const int32_t numbers[] = {1,        op.kind, types[0],      types[1],
+                                   types[2], kv_type, op.src[2] < 0, op.src[4] < 0};  // the first: of this file's problems
         sum.update(std::as_bytes(std::span(numbers)));
         const auto take = [&sum](const auto& params) { sum.update(std::as_bytes(std::span(&params, 1))); };
         if (op.kind == PONDER_OP_ROPE) take(op.params.rope);
@@ -41,10 +43,14 @@ struct Subject {
             const ponder_attention_params& p = op.params.attention;
             take(std::array{p.n_heads, p.n_kv_heads, p.k_head_dim, p.v_head_dim});
         }
+        if (op.kind == PONDER_OP_MLA_ATTENTION) {
+            const ponder_mla_attention_params& p = op.params.mla_attention;
+            take(std::array{p.n_nope, p.n_rope, p.n_latent, p.v_head_dim});
+        }
         return sum.value();
     }
     std::string name() const {
-        const QuantType* stored = find_quant_type(type);
+        const QuantType* stored = find_quant_type(types[0]);
         const bool has_type = op.kind == PONDER_OP_MATMUL && stored != nullptr;
         return std::string(op_name(op.kind)) + (has_type ? std::string(" of type ") + stored->name : "");
     }
@@ -59,7 +65,7 @@ class Problem {
         OperandId result = kNoOperand;
         switch (subject_.op.kind) {
             case PONDER_OP_MATMUL:
-                builder_.logits(builder_.gather_rows(input(kWidth)), matrix(subject_.type, kWidth, kOutputs), kNoOperand);
+                builder_.logits(builder_.gather_rows(input(kWidth)), matrix(subject_.types[0], kWidth, kOutputs), kNoOperand);
                 return std::move(builder_).finish();
             case PONDER_OP_RMS_NORM:
                 result = builder_.rms_norm(input(kWidth), numbers(kWidth), 1e-6f);
@@ -69,6 +75,12 @@ class Problem {
                 break;
             case PONDER_OP_ATTENTION:
                 if (auto attended = attend()) result = *attended;
+                break;
+            case PONDER_OP_MLA_ATTENTION:
+                if (auto attended = attend_latents()) result = *attended;
+                break;
+            case PONDER_OP_MOE_FFN:
+                result = mix_experts();
                 break;
             case PONDER_OP_SWIGLU:
                 result = builder_.swiglu(input(kWidth), input(kWidth));
@@ -94,14 +106,14 @@ class Problem {
         return builder_.add_constant("numbers", std::move(values));
     }
 
-    OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out) {
+    OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n = 1) {
         const QuantType& type = *find_quant_type(type_id);
-        std::vector<float> values(static_cast<size_t>(n_in * n_out));
+        std::vector<float> values(static_cast<size_t>(n_in * n_out * n));
         for (float& v : values) v = normal_(random_);
-        const int64_t n_blocks = n_in * n_out / type.block_len;
+        const int64_t n_blocks = n_in * n_out * n / type.block_len;
         std::vector<std::byte>& bytes = bytes_.emplace_back(static_cast<size_t>(n_blocks) * type.block_bytes);
         type.encode(values.data(), bytes.data(), n_blocks, nullptr);
-        const int64_t dims[] = {n_in, n_out};
+        const int64_t dims[] = {n_in, n_out, n};
         return builder_.add_weight("matrix", type_id, dims, bytes);
     }
 
@@ -123,6 +135,33 @@ class Problem {
         p.scale = 1.0f / std::sqrt(static_cast<float>(p.k_head_dim));
         builder_.kv_write(input(p.kv.k_width), input(p.kv.v_width), p.kv);
         return builder_.attention(input(int64_t{p.n_heads} * p.k_head_dim), p);
+    }
+
+    Result<OperandId> attend_latents() {
+        ponder_mla_attention_params p = subject_.op.params.mla_attention;
+        p.n_heads = std::min(p.n_heads, kHeads);
+        const auto kv = builder_.kv().add_layer(int64_t{p.n_latent} + p.n_rope, 0);
+        if (!kv) return kv.error();
+        p.kv = *kv;
+        p.scale = 1.0f / std::sqrt(static_cast<float>(p.n_latent * p.n_nope));
+        builder_.kv_write(input(p.kv.k_width), kNoOperand, p.kv);
+        const OperandId queries = input(int64_t{p.n_heads} * (p.n_nope + p.n_rope));
+        if (subject_.op.src[2] < 0) {
+            const int64_t n_out = int64_t{p.n_heads} * (p.n_nope + p.v_head_dim);
+            return builder_.mla_attention(queries, matrix(subject_.types[0], p.n_latent, n_out), kNoOperand, p);
+        }
+        const OperandId keys = matrix(subject_.types[0], p.n_nope, p.n_latent, p.n_heads);
+        return builder_.mla_attention(queries, keys, matrix(subject_.types[1], p.n_latent, p.v_head_dim, p.n_heads), p);
+    }
+
+    OperandId mix_experts() {
+        const bool is_fused = subject_.op.src[4] < 0;
+        const auto route = builder_.moe_route(
+            input(kExperts), kNoOperand,
+            {.n_used = 2, .n_groups = 1, .n_groups_used = 1, .gating = PONDER_MOE_SOFTMAX, .is_normalised = 1, .scale = 1.0f});
+        const OperandId gate = matrix(subject_.types[0], kWidth, is_fused ? 2 * kWidth : kWidth, kExperts);
+        const OperandId up = is_fused ? kNoOperand : matrix(subject_.types[1], kWidth, kWidth, kExperts);
+        return builder_.moe_ffn(input(kWidth), route, {gate, up, matrix(subject_.types[2], kWidth, kWidth, kExperts)});
     }
 
     const Subject& subject_;
@@ -188,23 +227,57 @@ double relative_error(const std::vector<float>& got, const std::vector<float>& e
     return power > 0.0 ? error / power : error;
 }
 
+// False if a weight's type cannot be made: FP8's factors are kept apart, and some types can be read only.
+bool set_types(const ponder_program& program, std::initializer_list<int32_t> weights, Subject& subject) {
+    size_t i = 0;
+    for (const int32_t id : weights) {
+        if (id >= 0) {
+            const QuantType* type = find_quant_type(program.operands[id].type);
+            if (type == nullptr || type->encode == nullptr || type->id == kF8E4M3) return false;
+            subject.types[i] = type->id;
+        }
+        i++;
+    }
+    return true;
+}
+
+// False for what is not tested, or only as a part of another test: a cache through attention, a route through experts.
+bool make_subject(const ponder_program& program, const ponder_op& op, Subject& subject) {
+    subject.op = op;
+    switch (op.kind) {
+        case PONDER_OP_LOGITS:
+            subject.op.kind = PONDER_OP_MATMUL;
+            subject.op.src[2] = -1;
+            return set_types(program, {op.src[1]}, subject);
+        case PONDER_OP_MATMUL:
+            subject.op.src[2] = -1;
+            return set_types(program, {op.src[1]}, subject);
+        case PONDER_OP_MLA_ATTENTION:
+            subject.kv_type = program.kv_type;
+            return set_types(program, {op.src[1], op.src[2]}, subject);
+        case PONDER_OP_MOE_FFN:
+            return set_types(program, {op.src[3], op.src[4], op.src[5]}, subject);
+        case PONDER_OP_ATTENTION:
+            subject.kv_type = program.kv_type;
+            return true;
+        case PONDER_OP_RMS_NORM:
+            subject.op.src[2] = -1;
+            return true;
+        case PONDER_OP_ROPE:
+        case PONDER_OP_SWIGLU:
+        case PONDER_OP_ADD:
+            return true;
+        default:
+            return false;
+    }
+}
+
 std::vector<Subject> list_subjects(const Device& device, const ponder_program& program) {
     std::vector<Subject> subjects;
     std::vector<uint64_t> keys;
     for (int32_t i = 0; i < program.n_ops; i++) {
-        Subject subject{.op = program.ops[i]};
-        // Logits are a product too; what a cache keeps is seen through attention.
-        if (subject.op.kind == PONDER_OP_LOGITS) subject.op.kind = PONDER_OP_MATMUL;
-        constexpr int32_t kTested[] = {PONDER_OP_MATMUL,    PONDER_OP_RMS_NORM, PONDER_OP_ROPE,
-                                       PONDER_OP_ATTENTION, PONDER_OP_SWIGLU,   PONDER_OP_ADD};
-        if (std::find(std::begin(kTested), std::end(kTested), subject.op.kind) == std::end(kTested)) continue;
-        if (subject.op.kind == PONDER_OP_MATMUL) {
-            subject.type = program.operands[subject.op.src[1]].type;
-            const QuantType* type = find_quant_type(subject.type);
-            // FP8's factors are kept apart, and some types can be read but not made.
-            if (type == nullptr || type->encode == nullptr || type->id == kF8E4M3) continue;
-        }
-        if (subject.op.kind == PONDER_OP_ATTENTION) subject.kv_type = program.kv_type;
+        Subject subject;
+        if (!make_subject(program, program.ops[i], subject)) continue;
         const uint64_t key = subject.key();
         if (std::find(keys.begin(), keys.end(), key) != keys.end() || device.has_passed(key)) continue;
         keys.push_back(key);
