@@ -2,9 +2,12 @@
 // The Vulkan backend's function table. Its variants: "float32" keeps to the shaders that every device runs, "validated" runs under the
 // validation layer, whose messages go to the log.
 #include <cstdio>
+#include <cstring>
 #include <new>
+#include <span>
 #include <string_view>
 
+#include "base/checksum.hpp"
 #include "vk_plan.hpp"
 
 namespace ponder::vk {
@@ -99,6 +102,33 @@ int32_t rows_of_run(int32_t index, const ponder_device_options*) try {
     return 128;
 }
 
+uint64_t device_identity(const ponder_device_handle* device) {
+    Checksum sum;
+    const uint64_t parts[] = {own(device)->traits().identity, shaders_identity()};
+    sum.update(std::as_bytes(std::span(parts)));
+    return sum.value();
+}
+
+ponder_status cache_write(ponder_device_handle* device, const void* data, uint64_t n_bytes, ponder_error* err) try {
+    const auto written =
+        own(device)->pipelines().write_cache({static_cast<const std::byte*>(data), n_bytes}, own(device)->traits().cache_header);
+    return written ? PONDER_STATUS_OK : report(err, written.error());
+} catch (const std::bad_alloc&) {
+    return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a pipeline cache");
+}
+
+ponder_status cache_read(ponder_device_handle* device, void* dst, uint64_t capacity, uint64_t* n_bytes, ponder_error* err) try {
+    *n_bytes = 0;
+    const auto bytes = own(device)->pipelines().read_cache();
+    if (!bytes) return report(err, bytes.error());
+    *n_bytes = bytes->size();
+    if (bytes->size() > capacity) return report(err, PONDER_STATUS_BUFFER_TOO_SMALL, "the pipeline cache is larger than the buffer");
+    if (!bytes->empty()) std::memcpy(dst, bytes->data(), bytes->size());
+    return PONDER_STATUS_OK;
+} catch (const std::bad_alloc&) {
+    return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a pipeline cache");
+}
+
 constexpr ponder_backend kBackend = {
     .struct_size = sizeof(ponder_backend),
     .api_version = PONDER_BACKEND_API_VERSION,
@@ -121,6 +151,9 @@ constexpr ponder_backend kBackend = {
     .run = run_plan,
     .wait = nullptr,
     .rows_of_run = rows_of_run,
+    .device_identity = device_identity,
+    .cache_write = cache_write,
+    .cache_read = cache_read,
 };
 
 }  // namespace

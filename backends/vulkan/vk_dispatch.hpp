@@ -51,7 +51,7 @@ namespace ponder::vk {
     X(AllocateCommandBuffers) X(FreeCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) \
     X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CreateShaderModule) \
     X(DestroyShaderModule) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache) \
-    X(DestroyPipelineCache) X(CreateComputePipelines) X(DestroyPipeline)
+    X(DestroyPipelineCache) X(GetPipelineCacheData) X(CreateComputePipelines) X(DestroyPipeline)
 // clang-format on
 
 #define PONDER_VK_DECLARE(name) PFN_vk##name name = nullptr;

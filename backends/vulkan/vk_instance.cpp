@@ -6,8 +6,11 @@
 #include <cstring>
 #include <list>
 #include <mutex>
+#include <span>
 
+#include "base/checksum.hpp"
 #include "base/log.hpp"
+#include "vk_quirks.hpp"
 
 namespace ponder::vk {
 
@@ -42,6 +45,19 @@ const char* type_name(VkPhysicalDeviceType type) {
         default:
             return "other";
     }
+}
+
+// The driver's UUID alone would do where drivers keep to the specification; some leave it the same from version to version.
+uint64_t identity_of(const VkPhysicalDeviceProperties& p, const VkPhysicalDeviceIDProperties& id,
+                     const VkPhysicalDeviceDriverProperties& driver) {
+    Checksum sum;
+    const uint32_t numbers[] = {p.vendorID, p.deviceID, p.driverVersion, p.apiVersion, static_cast<uint32_t>(driver.driverID)};
+    sum.update(std::as_bytes(std::span(numbers)));
+    sum.update(std::as_bytes(std::span(p.pipelineCacheUUID)));
+    sum.update(std::as_bytes(std::span(id.driverUUID)));
+    for (const char* text : {p.deviceName, driver.driverName, driver.driverInfo})
+        sum.update(std::as_bytes(std::span(text, std::strlen(text) + 1)));
+    return sum.value();
 }
 
 struct KnownDevices {
@@ -151,8 +167,8 @@ Result<std::vector<VkPhysicalDevice>> Instance::list_devices() const {
 DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     DeviceTraits traits;
     VkPhysicalDeviceDriverProperties driver{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
-    VkPhysicalDeviceMaintenance3Properties allocation{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
-                                                      .pNext = &driver};
+    VkPhysicalDeviceIDProperties id{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, .pNext = &driver};
+    VkPhysicalDeviceMaintenance3Properties allocation{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &id};
     VkPhysicalDeviceSubgroupProperties subgroup{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &allocation};
     VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
     functions_.GetPhysicalDeviceProperties2(device, &properties);
@@ -160,6 +176,13 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     traits.name = p.deviceName;
     traits.type = p.deviceType;
     traits.description = std::string(type_name(p.deviceType)) + ", " + driver.driverName + " " + driver.driverInfo;
+    traits.identity = identity_of(p, id, driver);
+    traits.cache_header = {.headerSize = sizeof traits.cache_header,
+                           .headerVersion = VK_PIPELINE_CACHE_HEADER_VERSION_ONE,
+                           .vendorID = p.vendorID,
+                           .deviceID = p.deviceID,
+                           .pipelineCacheUUID = {}};
+    std::memcpy(traits.cache_header.pipelineCacheUUID, p.pipelineCacheUUID, VK_UUID_SIZE);
     traits.max_allocation = allocation.maxMemoryAllocationSize;
     traits.subgroup_size = subgroup.subgroupSize;
     traits.shared_bytes = p.limits.maxComputeSharedMemorySize;
@@ -193,13 +216,15 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     functions_.GetPhysicalDeviceFeatures2(device, &features);
     const bool knows_subgroups =
         p.apiVersion >= VK_API_VERSION_1_3 || has_extension(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    if (features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
+    const uint32_t left_out = find_left_out(known_quirks(), {driver.driverID, p.deviceType, p.driverVersion});
+    if ((left_out & kNoMatrices) == 0 && features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
         has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
         probe_matrices(device, traits);
     // Eight neighbours round a unit together.
     constexpr VkSubgroupFeatureFlags kNeeded = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
-    if (has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) && traits.subgroup_size >= 8 &&
-        (subgroup.supportedOperations & kNeeded) == kNeeded && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
+    if ((left_out & kNoIntDot) == 0 && has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) &&
+        traits.subgroup_size >= 8 && (subgroup.supportedOperations & kNeeded) == kNeeded &&
+        (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
         VkPhysicalDeviceShaderIntegerDotProductFeatures dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
         VkPhysicalDeviceFeatures2 more{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &dot};
         functions_.GetPhysicalDeviceFeatures2(device, &more);

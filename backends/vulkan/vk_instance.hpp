@@ -22,9 +22,11 @@ struct DeviceTraits {
     uint32_t queue_family = 0;
     // Sizes of cooperative matrices of half floats summed in float32; 0: the device has none that this backend can use.
     uint32_t matrix_m = 0, matrix_n = 0, matrix_k = 0;
-    bool has_int_dot = false;  // products of four bytes at a time, and what matvec.glsl needs to round source rows
-    bool is_unified = false;   // the device's memory is the host's
-    std::string unusable;      // why the backend cannot use it; empty: it can
+    bool has_int_dot = false;                        // products of four bytes at a time, and what matvec.glsl needs to round source rows
+    bool is_unified = false;                         // the device's memory is the host's
+    uint64_t identity = 0;                           // another number for another device model or driver version
+    VkPipelineCacheHeaderVersionOne cache_header{};  // how the driver's pipeline caches must begin
+    std::string unusable;                            // why the backend cannot use it; empty: it can
 };
 
 class Instance {

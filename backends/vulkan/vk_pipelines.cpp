@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "base/checksum.hpp"
+
 namespace ponder::vk {
 
 const Shader* find_shader(const std::string& name) {
@@ -11,6 +13,15 @@ const Shader* find_shader(const std::string& name) {
         if (name == shader.name) return &shader;
     }
     return nullptr;
+}
+
+uint64_t shaders_identity() {
+    Checksum sum;
+    for (const Shader& shader : shaders()) {
+        sum.update(std::as_bytes(std::span(shader.name, std::strlen(shader.name) + 1)));
+        sum.update(std::as_bytes(std::span(shader.words, shader.n_bytes / sizeof(uint32_t))));
+    }
+    return sum.value();
 }
 
 Pipelines::~Pipelines() {
@@ -28,6 +39,33 @@ Result<void> Pipelines::start() {
     const VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
     if (const VkResult result = fn_.CreatePipelineCache(device_, &cache, nullptr, &cache_); result != VK_SUCCESS)
         return vulkan_error(result, "creating a pipeline cache");
+    return {};
+}
+
+Result<std::vector<std::byte>> Pipelines::read_cache() {
+    // Held meanwhile, so that the cache does not grow between the two calls.
+    const std::lock_guard lock(mutex_);
+    size_t n_bytes = 0;
+    VkResult result = fn_.GetPipelineCacheData(device_, cache_, &n_bytes, nullptr);
+    std::vector<std::byte> bytes(n_bytes);
+    if (result == VK_SUCCESS && n_bytes > 0) result = fn_.GetPipelineCacheData(device_, cache_, &n_bytes, bytes.data());
+    if (result != VK_SUCCESS) return vulkan_error(result, "reading the pipeline cache");
+    bytes.resize(n_bytes);
+    return bytes;
+}
+
+Result<void> Pipelines::write_cache(std::span<const std::byte> bytes, const VkPipelineCacheHeaderVersionOne& header) {
+    // Drivers ought to check this themselves; not all do.
+    if (bytes.size() < sizeof header || std::memcmp(bytes.data(), &header, sizeof header) != 0)
+        return make_error(PONDER_STATUS_FORMAT, "the pipelines are not of this device's driver");
+    const VkPipelineCacheCreateInfo info{
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = bytes.size(), .pInitialData = bytes.data()};
+    VkPipelineCache filled = VK_NULL_HANDLE;
+    if (const VkResult result = fn_.CreatePipelineCache(device_, &info, nullptr, &filled); result != VK_SUCCESS)
+        return vulkan_error(result, "filling the pipeline cache");
+    const std::lock_guard lock(mutex_);
+    fn_.DestroyPipelineCache(device_, cache_, nullptr);
+    cache_ = filled;
     return {};
 }
 

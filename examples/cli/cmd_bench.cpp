@@ -111,6 +111,7 @@ class BenchCommand : public Command {
         }
         bar_.clear();
         report(median(prefill_s), median(decode_s));
+        keep_device_cache(model);
     }
 
   private:

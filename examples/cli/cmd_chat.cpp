@@ -56,6 +56,7 @@ class ChatCommand : public Command {
             }
             clear_interrupt();
         }
+        keep_device_cache(model);
     }
 
   private:

@@ -46,6 +46,7 @@ class LogitsCommand : public Command {
         }
         bar.clear();
         file.commit();
+        keep_device_cache(model);
         if (options_.is_json) {
             write_out(to_json_line(Json{{"n_tokens", tokens_.size()}, {"n_vocab", n_vocab}, {"out", out_}}).append("\n"));
         }

@@ -108,6 +108,7 @@ class PerplexityCommand : public Command {
         bar.clear();
         if (save_) save_->commit();
         print();
+        keep_device_cache(model);
     }
 
   private:

@@ -37,6 +37,7 @@ class RunCommand : public Command {
         AnswerPrinter printer(model_options_.is_json, generation_options_.hides_thinking, bar);
         const Answer answer = generate_answer(session.get(), messages, params, printer);
         printer.finish(answer.done, model.load_s);
+        keep_device_cache(model);
         if (answer.is_cancelled()) throw Failure{"cancelled"};
     }
 

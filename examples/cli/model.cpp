@@ -3,10 +3,13 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
 #include "failure.hpp"
+#include "input.hpp"
+#include "output_file.hpp"
 
 namespace ponder::tool {
 namespace {
@@ -33,16 +36,42 @@ std::string model_path(const ModelOptions& options) {
 
 OpenedModel open_model(const ModelOptions& options, ProgressBar& bar) {
     const std::string path = model_path(options);
-    const ponder_model_params params = to_model_params(options, bar);
+    ponder_model_params params = to_model_params(options, bar);
+    std::error_code problem;
+    const bool has_cache = !options.device_cache.empty() && std::filesystem::exists(options.device_cache, problem);
+    const std::string cache = has_cache ? read_file(options.device_cache) : std::string();
+    params.device_cache = cache.empty() ? nullptr : cache.data();
+    params.device_cache_size = cache.size();
     const Clock::time_point start = Clock::now();
     ponder_error error;
     ponder_model* model = nullptr;
     const ponder_status status = ponder_model_open(path.c_str(), &params, &model, &error);
     bar.clear();
     check(status, error);
-    OpenedModel opened{ModelHandle(model), PONDER_MODEL_INFO_INIT, seconds_since(start)};
+    OpenedModel opened{ModelHandle(model), PONDER_MODEL_INFO_INIT, seconds_since(start), options.device_cache, cache};
     check(ponder_model_describe(model, &opened.info, &error), error);
     return opened;
+}
+
+void keep_device_cache(const OpenedModel& model) {
+    if (model.cache_path.empty()) return;
+    try {
+        ponder_error error;
+        size_t size = 0;
+        ponder_status status = ponder_model_device_cache(model.handle.get(), nullptr, 0, &size, &error);
+        std::string bytes;
+        if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
+            bytes.resize(size);
+            status = ponder_model_device_cache(model.handle.get(), bytes.data(), bytes.size(), &size, &error);
+        }
+        check(status, error);
+        if (bytes.empty() || bytes == model.cache_before) return;
+        OutputFile file(model.cache_path);
+        file.write(bytes);
+        file.commit();
+    } catch (const Failure& failure) {
+        std::fprintf(stderr, "warning: the device cache was not kept: %s\n", one_line(failure.why).c_str());
+    }
 }
 
 SessionHandle make_session(const OpenedModel& model, const ModelOptions& options, int32_t default_context) {

@@ -20,12 +20,17 @@ struct OpenedModel {
     ModelHandle handle;
     ponder_model_info info;  // strings borrowed from the handle
     double load_s;
+    std::string cache_path{};    // of --device-cache
+    std::string cache_before{};  // what the file held
 };
 
 // The file of -m, or tiny-reasoner.gguf in the program's folder or in ../share/ponder from there. Throws Failure if there is none.
 std::string model_path(const ModelOptions& options);
 // All three throw Failure.
 OpenedModel open_model(const ModelOptions& options, ProgressBar& bar);
+// Writes the device's cache to the file of --device-cache, if one was given and it has changed. A cache is a convenience: what keeps it
+// from being written is a warning.
+void keep_device_cache(const OpenedModel& model);
 SessionHandle make_session(const OpenedModel& model, const ModelOptions& options, int32_t default_context);
 TextHandle open_text(const std::string& path);
 

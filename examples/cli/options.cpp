@@ -68,6 +68,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
     add_memory_cap(app, options.memory_cap);
+    app.add_option("--device-cache", options.device_cache,
+                   "File that keeps what a GPU's driver compiled, for a quicker next start; made if it is not there")
+        ->type_name("FILE");
     add_integer<uint64_t>(app, "--seed", options.seed, 0, std::numeric_limits<uint64_t>::max(), "Seed of all random choices; default 0");
 }
 

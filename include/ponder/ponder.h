@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ponder: reasoning models inside programs. This header, with ponder_streaming.h at its end, is the whole C interface, and its manual.
+/* ponder: reasoning models inside programs. This header, with those that it includes at its end, is the whole C interface, and its manual.
  *
  * The shortest program, examples/minimal.c: ponder_model_open, ponder_session_create, ponder_session_ask, ponder_generation_next until the
  * event's kind is PONDER_EVENT_DONE; then destroy what was made, in any order.
@@ -133,8 +133,10 @@ typedef struct ponder_model_params {
     uint64_t memory_cap;    /* bytes that model, caches and scratch may use together; 0: no cap. Experts beyond it are streamed */
     ponder_progress_fn on_progress; /* may be NULL */
     void *progress_user_data;
+    const void *device_cache; /* what ponder_model_device_cache gave an earlier process; NULL: none. Read during the call only */
+    size_t device_cache_size;
 } ponder_model_params;
-#define PONDER_MODEL_PARAMS_INIT { sizeof(ponder_model_params), 0, NULL, 0, 0, 0, NULL, NULL }
+#define PONDER_MODEL_PARAMS_INIT { sizeof(ponder_model_params), 0, NULL, 0, 0, 0, NULL, NULL, NULL, 0 }
 
 /* Strings are borrowed until the model is closed. */
 typedef struct ponder_model_info {
@@ -313,8 +315,7 @@ typedef struct ponder_event {
     int64_t cached_tokens;   /* DONE: of these, taken from the cache */
     int64_t thinking_tokens; /* DONE: tokens of thought, markers not counted */
     int64_t answer_tokens;   /* DONE: tokens of the answer, the end marker not counted */
-    double prefill_s;        /* DONE: seconds until the first token */
-    double decode_s;         /* DONE: seconds from the first token to the end */
+    double prefill_s, decode_s; /* DONE: seconds until the first token, and from there to the end */
 } ponder_event;
 #define PONDER_EVENT_INIT { sizeof(ponder_event), 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0 }
 
@@ -405,10 +406,8 @@ typedef struct ponder_file_info {
     uint32_t struct_size;
     int32_t n_files;            /* parts of a split model */
     const char *architecture;   /* "" if the file does not say; borrowed until the file is closed */
-    int64_t n_keys;
-    int64_t n_tensors;
-    uint64_t file_bytes;
-    uint64_t tensor_bytes;
+    int64_t n_keys, n_tensors;
+    uint64_t file_bytes, tensor_bytes;
     int64_t n_parameters;
     int64_t n_remarks;          /* see ponder_file_remark */
 } ponder_file_info;
@@ -495,6 +494,7 @@ PONDER_API ponder_status ponder_file_convert(const char *in, const char *out, co
 }
 #endif
 
+#include "ponder_cache.h"
 #include "ponder_streaming.h"
 
 #endif /* PONDER_PONDER_H */

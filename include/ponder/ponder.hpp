@@ -318,6 +318,12 @@ class Model {
         detail::check(ponder_model_describe_streaming(get(), &info, &err), err);
         return info;
     }
+    // What the device compiled, for ModelOptions::device_cache of the next process; empty if it keeps nothing (ponder_cache.h).
+    std::vector<std::byte> device_cache() const {
+        return detail::fill_buffer<std::vector<std::byte>>(0, [&](std::byte* buffer, size_t n, size_t* needed, ponder_error* err) {
+            return ponder_model_device_cache(get(), buffer, n, needed, err);
+        });
+    }
     ponder_model* get() const noexcept { return handle_.get(); }
 
   private:

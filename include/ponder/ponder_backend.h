@@ -249,6 +249,16 @@ typedef struct ponder_backend {
     ponder_status (*wait)(ponder_compiled *plan, ponder_error *err);
     /* (optional) The most rows of a run that still make each row cheaper on this device: longer prompts are cut into runs of so many. Absent: 128. */
     int32_t (*rows_of_run)(int32_t index, const ponder_device_options *options);
+
+    /* What the device compiled, for the next process (ponder_cache.h). From here on functions may lie past struct_size, which counts as absent.
+     * (optional, all three or none) A number that another device, driver version, or build of the backend does not share: what was kept under
+     * one is of no use under another. */
+    uint64_t (*device_identity)(const ponder_device_handle *device);
+    /* Gives the device what cache_read filled under the same identity, before anything is prepared. The bytes are checked for accidents, but come from
+     * outside all the same: a backend checks what it can and may ignore them. */
+    ponder_status (*cache_write)(ponder_device_handle *device, const void *data, uint64_t n_bytes, ponder_error *err);
+    /* Up to `capacity` bytes; *n_bytes is always set to the size needed. BUFFER_TOO_SMALL: nothing was written. Any thread. */
+    ponder_status (*cache_read)(ponder_device_handle *device, void *dst, uint64_t capacity, uint64_t *n_bytes, ponder_error *err);
 } ponder_backend;
 
 /* How a backend is reached: a function that returns its table, which lives as long as the process. */

@@ -60,6 +60,7 @@ struct ModelOptions {
     std::string backend{};            // "cpu", "vulkan", "reference", or a variant: "cpu/avx2"; empty: chosen by the library
     std::optional<int32_t> device{};  // index in devices(); none: the backend's first
     ProgressFn on_progress{};
+    std::vector<std::byte> device_cache{};  // what Model::device_cache gave an earlier process; empty: none
 };
 
 struct SessionOptions {
@@ -179,6 +180,8 @@ inline ponder_model_params model_params(const ModelOptions& options, Progress& p
     params.memory_cap = options.memory_cap;
     params.on_progress = progress.c_fn();
     params.progress_user_data = &progress;
+    params.device_cache = options.device_cache.empty() ? nullptr : options.device_cache.data();
+    params.device_cache_size = options.device_cache.size();
     return params;
 }
 

@@ -8,6 +8,7 @@
 
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::fill_buffer;
 using ponder::capi::guard;
 using ponder::capi::read_struct;
 using ponder::capi::require;
@@ -44,6 +45,17 @@ PONDER_API ponder_status ponder_model_describe_streaming(const ponder_model* mod
     return guard(err, [&]() -> Result<void> {
         if (auto given = require("model", model); !given) return given;
         return write_struct(model->impl->streaming_info(), out, "out");
+    });
+}
+
+PONDER_API ponder_status ponder_model_device_cache(const ponder_model* model, void* buffer, size_t capacity, size_t* size_needed,
+                                                   ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (auto given = require("model and size_needed", model, size_needed); !given) return given;
+        *size_needed = 0;
+        const auto cache = model->impl->device().read_cache();
+        if (!cache) return cache.error();
+        return fill_buffer(cache->data(), cache->size(), static_cast<std::byte*>(buffer), capacity, size_needed);
     });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns the C ABI's parameter structs into the runtime's options, with every range checked.
 #include <cmath>
+#include <cstddef>
 
 #include "base/limits.hpp"
 #include "base/utf8.hpp"
@@ -54,10 +55,13 @@ Result<ModelOptions> to_model_options(const ponder_model_params* params) {
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_threads is %d, it must be 0 to %d", p->n_threads, limits::kMaxThreads);
     }
     if (p->device < 0) return out_of_range("device", p->device, "0 or more");
+    if (p->device_cache == nullptr && p->device_cache_size > 0)
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "device_cache is NULL, device_cache_size is %zu", p->device_cache_size);
     return ModelOptions{.device = {p->backend != nullptr ? p->backend : "auto", p->device},
                         .n_threads = p->n_threads,
                         .memory_cap = p->memory_cap,
-                        .progress = {p->on_progress, p->progress_user_data}};
+                        .progress = {p->on_progress, p->progress_user_data},
+                        .device_cache = {static_cast<const std::byte*>(p->device_cache), p->device_cache_size}};
 }
 
 Result<SessionOptions> to_session_options(const ponder_session_params* params) {

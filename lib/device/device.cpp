@@ -2,6 +2,13 @@
 // Forwards to the backend's function table and turns its errors into Result.
 #include "device/device.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "base/checksum.hpp"
+#include "base/log.hpp"
+#include "device/device_cache.hpp"
 #include "op/op_check.hpp"
 
 namespace ponder {
@@ -31,12 +38,13 @@ Result<void> CompiledPlan::run(const ponder_run& run) const {
     return to_result(status, error);
 }
 
-Result<std::unique_ptr<Device>> Device::open(const DeviceSlot& slot, int32_t n_threads) {
+Result<std::unique_ptr<Device>> Device::open(const DeviceSlot& slot, int32_t n_threads, std::span<const std::byte> cache) {
     ponder_error error{};
     std::unique_ptr<Device> device(new Device(slot));  // first, so that nothing stands between an open handle and its owner
     const ponder_device_options options{sizeof(ponder_device_options), n_threads, slot.variant.empty() ? nullptr : slot.variant.c_str()};
     const ponder_status status = slot.backend->device_open(slot.local_index, &options, &device->handle_, &error);
     if (status != PONDER_STATUS_OK) return with_context({status, error.message}, slot.backend->name);
+    if (!cache.empty() && device->keeps_cache()) device->write_cache(cache);
     return device;
 }
 
@@ -50,6 +58,63 @@ ponder_device_info Device::describe() const {
     info.index = slot_.global_index;
     if (!slot_.variant.empty()) info.description = slot_.variant.c_str();
     return info;
+}
+
+bool Device::keeps_cache() const {
+    const ponder_backend& b = backend();
+    return b.struct_size >= offsetof(ponder_backend, cache_read) + sizeof b.cache_read && b.device_identity != nullptr &&
+           b.cache_write != nullptr && b.cache_read != nullptr;
+}
+
+uint64_t Device::identity() const {
+    Checksum sum;
+    const uint64_t own = backend().device_identity(handle_);
+    for (const char* part : {backend().name, slot_.variant.c_str()}) sum.update(std::as_bytes(std::span(part, std::strlen(part) + 1)));
+    const uint32_t version = PONDER_VERSION_MAJOR * 10000 + PONDER_VERSION_MINOR * 100 + PONDER_VERSION_PATCH;
+    sum.update(std::as_bytes(std::span(&version, 1)));
+    sum.update(std::as_bytes(std::span(&own, 1)));
+    return sum.value();
+}
+
+void Device::write_cache(std::span<const std::byte> bytes) {
+    const auto cache = parse_device_cache(bytes, identity());
+    if (!cache) {
+        log_message(PONDER_LOG_WARNING, "the device cache is ignored: %s", cache.error().message.c_str());
+        return;
+    }
+    ponder_error error{};
+    if (backend().cache_write(handle_, cache->data.data(), cache->data.size(), &error) != PONDER_STATUS_OK) {
+        log_message(PONDER_LOG_WARNING, "the device cache is ignored: %s", error.message);
+        return;
+    }
+    passed_ = cache->passed;
+}
+
+Result<std::vector<std::byte>> Device::read_cache() const {
+    if (!keeps_cache()) return std::vector<std::byte>();
+    ponder_error error{};
+    std::vector<std::byte> data;
+    uint64_t n_bytes = 0;
+    ponder_status status = backend().cache_read(handle_, nullptr, 0, &n_bytes, &error);
+    // It may grow between two calls.
+    for (int tries = 0; status == PONDER_STATUS_BUFFER_TOO_SMALL && tries < 4; tries++) {
+        data.resize(n_bytes);
+        status = backend().cache_read(handle_, data.data(), data.size(), &n_bytes, &error);
+    }
+    if (status != PONDER_STATUS_OK) return Error{status, error.message};
+    data.resize(n_bytes);
+    const std::lock_guard lock(passed_mutex_);
+    return write_device_cache(identity(), passed_, data);
+}
+
+bool Device::has_passed(uint64_t test) const {
+    const std::lock_guard lock(passed_mutex_);
+    return std::find(passed_.begin(), passed_.end(), test) != passed_.end();
+}
+
+void Device::set_passed(uint64_t test) {
+    const std::lock_guard lock(passed_mutex_);
+    if (std::find(passed_.begin(), passed_.end(), test) == passed_.end()) passed_.push_back(test);
 }
 
 Result<Buffer> Device::allocate(uint64_t n_bytes) const {

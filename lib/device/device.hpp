@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "device/registry.hpp"
@@ -56,8 +58,9 @@ class CompiledPlan {
 
 class Device {
   public:
-    // n_threads: for CPU devices; 0: all that the process may use. Errors: DEVICE, NOT_FOUND, OUT_OF_MEMORY.
-    static Result<std::unique_ptr<Device>> open(const DeviceSlot& slot, int32_t n_threads);
+    // n_threads: for CPU devices; 0: all that the process may use. cache: what read_cache gave an earlier process; what does not belong to
+    // this device is ignored. Errors: DEVICE, NOT_FOUND, OUT_OF_MEMORY.
+    static Result<std::unique_ptr<Device>> open(const DeviceSlot& slot, int32_t n_threads, std::span<const std::byte> cache = {});
     ~Device();
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
@@ -76,13 +79,24 @@ class Device {
 
     // Errors: UNSUPPORTED, naming the first operator that the device does not take and why.
     Result<void> check_support(const ponder_program& program) const;
+    // What the device compiled and which tests it passed, for the next process; empty if the backend keeps nothing. Any thread.
+    Result<std::vector<std::byte>> read_cache() const;
+    // Whether a self-test of this key was passed, by this process or the one that the cache is from.
+    bool has_passed(uint64_t test) const;
+    void set_passed(uint64_t test);
+
     Result<CompiledPlan> prepare(const ponder_program& program, int32_t max_rows, int32_t max_outputs) const;
 
   private:
     explicit Device(const DeviceSlot& slot) : slot_(slot) {}
+    bool keeps_cache() const;
+    uint64_t identity() const;
+    void write_cache(std::span<const std::byte> cache);
 
     DeviceSlot slot_;
     ponder_device_handle* handle_ = nullptr;
+    mutable std::mutex passed_mutex_;
+    std::vector<uint64_t> passed_;
 };
 
 }  // namespace ponder

@@ -3,6 +3,7 @@
 #include "device/registry.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 
 #include "base/log.hpp"
@@ -36,7 +37,8 @@ std::string backend_names() {
 
 int32_t DeviceSlot::rows_of_run() const {
     constexpr int32_t kDefault = 128, kMost = 4096;
-    if (backend->struct_size < sizeof(ponder_backend) || backend->rows_of_run == nullptr) return kDefault;
+    if (backend->struct_size < offsetof(ponder_backend, rows_of_run) + sizeof backend->rows_of_run || backend->rows_of_run == nullptr)
+        return kDefault;
     const ponder_device_options options{sizeof(ponder_device_options), 0, variant.empty() ? nullptr : variant.c_str()};
     return std::clamp(backend->rows_of_run(local_index, &options), 1, kMost);
 }

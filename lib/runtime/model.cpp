@@ -7,6 +7,7 @@
 
 #include "base/host_memory.hpp"
 #include "base/log.hpp"
+#include "device/self_test.hpp"
 #include "runtime/expert_source.hpp"
 #include "runtime/model_source.hpp"
 #include "runtime/session.hpp"
@@ -36,6 +37,24 @@ Result<void> check_room_for_experts(const Residence& residence, uint64_t allowed
     return make_error(
         PONDER_STATUS_MEMORY_CAP, "%llu bytes must stay in memory and an expert takes %llu; %llu bytes may be used, so not even one fits",
         static_cast<unsigned long long>(others), static_cast<unsigned long long>(least), static_cast<unsigned long long>(allowed));
+}
+
+// A device whose results can be relied on. One that was not asked for by name gives way to the CPU if they cannot.
+Result<std::unique_ptr<Device>> open_device(const ModelOptions& options, const ponder_program& program) {
+    const auto slot = choose_device(options.device);
+    if (!slot) return slot.error();
+    auto device = Device::open(*slot, options.n_threads, options.device_cache);
+    if (!device) return device;
+    const bool is_gpu = (*device)->n_threads() == 0;
+    if (!is_gpu) return device;
+    const auto tested = test_operators(**device, program);
+    if (tested) return device;
+    if (options.device.backend != "auto" || options.device.device > 0) return tested.error();
+    log_message(PONDER_LOG_WARNING, "the CPU is used: %s", tested.error().message.c_str());
+    auto host = choose_device({.backend = "cpu"});
+    if (!host) host = choose_device({.backend = "reference"});
+    if (!host) return host.error();
+    return Device::open(*host, options.n_threads);
 }
 
 }  // namespace
@@ -90,9 +109,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->forget_vocabulary();
     if (stop_at(kShareBeforeWeights)) return cancelled;
 
-    const auto slot = choose_device(options.device);
-    if (!slot) return slot.error();
-    auto device = Device::open(*slot, options.n_threads);
+    auto device = open_device(options, graph->program.view());
     if (!device) return device.error();
     model->device_ = std::move(*device);
     const auto fits = model->place_weights(*graph);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct ModelOptions {
     int32_t n_threads = 0;
     uint64_t memory_cap = 0;
     ProgressCallback progress;
+    std::span<const std::byte> device_cache{};  // of an earlier process; read while the model opens
 };
 
 // The text side of a file whose graph is known. Errors: FORMAT for a vocabulary that has more entries than the embedding has rows.

@@ -25,7 +25,7 @@ PONDER_TEST_FIELD(ponder_device_info, memory_bytes, 32, 8);
 PONDER_TEST_FIELD(ponder_device_info, is_usable, 40, 4);
 PONDER_TEST_FIELD(ponder_device_info, n_threads, 44, 4);
 
-static_assert(sizeof(ponder_model_params) == 48);
+static_assert(sizeof(ponder_model_params) == 64);
 PONDER_TEST_FIELD(ponder_model_params, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_model_params, n_threads, 4, 4);
 PONDER_TEST_FIELD(ponder_model_params, backend, 8, 8);
@@ -34,6 +34,8 @@ PONDER_TEST_FIELD(ponder_model_params, reserved, 20, 4);
 PONDER_TEST_FIELD(ponder_model_params, memory_cap, 24, 8);
 PONDER_TEST_FIELD(ponder_model_params, on_progress, 32, 8);
 PONDER_TEST_FIELD(ponder_model_params, progress_user_data, 40, 8);
+PONDER_TEST_FIELD(ponder_model_params, device_cache, 48, 8);
+PONDER_TEST_FIELD(ponder_model_params, device_cache_size, 56, 8);
 
 static_assert(sizeof(ponder_model_info) == 120);
 PONDER_TEST_FIELD(ponder_model_info, struct_size, 0, 4);

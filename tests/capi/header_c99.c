@@ -2,6 +2,7 @@
 /* ponder.h and what it includes are C99 without extensions: every initialiser and type is used once, under -std=c99 -pedantic -Werror. */
 #include "ponder/ponder.h"
 #include "ponder/ponder.h"           /* twice: the include guard */
+#include "ponder/ponder_cache.h"
 #include "ponder/ponder_streaming.h" /* before ponder.h on purpose */
 
 int ponder_test_header_c99(void);

@@ -78,6 +78,13 @@ TEST_CASE("capi_errors: parameter structs of other sizes") {
     params.struct_size = 0xffffffffu;
     CHECK(open_with(&params, &err) == PONDER_STATUS_INVALID_ARGUMENT);
 
+    // A caller of the first version's header has no device cache.
+    params = PONDER_MODEL_PARAMS_INIT;
+    params.device_cache_size = 1;
+    CHECK(open_with(&params, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    params.struct_size = offsetof(ponder_model_params, device_cache);
+    CHECK(open_with(&params, &err) == PONDER_STATUS_OK);
+
     params = PONDER_MODEL_PARAMS_INIT;
     const auto newer_unused = make_newer(params, 0);
     CHECK(open_with(&newer_unused.known, &err) == PONDER_STATUS_OK);

@@ -145,6 +145,12 @@ TEST_CASE("capi_null: missing arguments on a live model") {
     ponder_session* session = ponder_test::create_session(model);
     CHECK(ponder_model_describe(model, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_model_describe_streaming(model, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_model_device_cache(model, nullptr, 0, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    size_t cache_size = 1;
+    CHECK(ponder_model_device_cache(nullptr, nullptr, 0, &cache_size, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    // A CPU keeps nothing.
+    CHECK(ponder_model_device_cache(model, nullptr, 0, &cache_size, &err) == PONDER_STATUS_OK);
+    CHECK(cache_size == 0);
     CHECK(ponder_session_create(model, nullptr, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_fork(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_describe(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);

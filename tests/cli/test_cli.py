@@ -14,6 +14,13 @@ from tool_test import DEADLINE_S, PONDER, STORIES, ToolTest, data, json_lines, r
 COMMANDS = ["run", "chat", "tokenize", "render", "logits", "perplexity", "bench", "synth", "inspect", "plan", "convert", "quantize"]
 
 
+class DeviceCache(ToolTest):
+    def test_a_device_without_a_cache_writes_none(self):
+        path = os.path.join(self.temporary_folder(), "cache")
+        self.assert_done(run("bench", "--backend", "reference", "--prompt", "2", "--generate", "1", "--reps", "1", "--device-cache", path))
+        self.assertFalse(os.path.exists(path))
+
+
 class Usage(ToolTest):
     def test_help_and_version(self):
         overview = run("--help")

@@ -12,7 +12,8 @@ namespace ponder_test {
 
 // What fails from now on.
 struct Faults {
-    std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false;
+    std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false,
+                      computes_nothing = false;
     std::atomic<int> submits_until_loss = -1;    // -1: never lost
     std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
@@ -20,6 +21,7 @@ struct Faults {
     PFN_vkQueueSubmit submit = nullptr;
     PFN_vkAllocateMemory allocate = nullptr;
     PFN_vkCreateComputePipelines compile = nullptr;
+    PFN_vkCmdDispatch dispatch = nullptr;
 };
 
 inline Faults& faults() {
@@ -58,6 +60,10 @@ inline VKAPI_ATTR VkResult VKAPI_CALL compile(VkDevice device, VkPipelineCache c
     return faults().compile(device, cache, n, infos, callbacks, pipelines);
 }
 
+inline VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z) {
+    if (!faults().computes_nothing) faults().dispatch(commands, x, y, z);
+}
+
 inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const char* name) {
     const PFN_vkVoidFunction real = faults().device_entry(device, name);
     if (std::strcmp(name, "vkQueueSubmit") == 0) {
@@ -71,6 +77,10 @@ inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device,
     if (std::strcmp(name, "vkCreateComputePipelines") == 0) {
         faults().compile = reinterpret_cast<PFN_vkCreateComputePipelines>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(compile);
+    }
+    if (std::strcmp(name, "vkCmdDispatch") == 0) {
+        faults().dispatch = reinterpret_cast<PFN_vkCmdDispatch>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(dispatch);
     }
     return real;
 }
@@ -98,7 +108,7 @@ class MockLoader {
     }
     ~MockLoader() {
         Faults& f = faults();
-        f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = false;
+        f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = false;
         f.submits_until_loss = -1;
         f.bytes_until_full = -1;
         ponder::vk::replace_loader(nullptr);

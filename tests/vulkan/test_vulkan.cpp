@@ -168,6 +168,62 @@ TEST_CASE("vulkan: work is cancelled between its parts, and can be done again") 
     CHECK(*before == *after);
 }
 
+TEST_CASE("vulkan: a driver that computes wrongly is found out, and the next call works") {
+    if (!has_device()) return;
+    std::vector<std::byte> cache;
+    {
+        const MockLoader mock;
+        MockLoader::probe_again();
+        faults().computes_nothing = true;
+        const auto wrong = open_model();
+        REQUIRE_FALSE(wrong);
+        CHECK(wrong.error().status == PONDER_STATUS_DEVICE);
+        CHECK(wrong.error().message.find("self-test of ") != std::string::npos);
+        MESSAGE(wrong.error().message);
+        // Not asked for by name, it gives way.
+        setenv("PONDER_FORCE_BACKEND", "vulkan", 1);
+        const auto other = open_model("auto");
+        unsetenv("PONDER_FORCE_BACKEND");
+        REQUIRE(other);
+        CHECK(std::string((*other)->info().backend) != "vulkan");
+        faults().computes_nothing = false;
+        const auto right = open_model();
+        REQUIRE(right);
+        CHECK(evaluate(*right));
+        const auto bytes = (*right)->device().read_cache();
+        REQUIRE(bytes);
+        cache = *bytes;
+        // What was passed is not tested again.
+        faults().computes_nothing = true;
+        CHECK(Model::open(kReasoner, {.device = {.backend = "vulkan"}, .device_cache = cache}));
+    }
+    CHECK(open_model());
+}
+
+TEST_CASE("vulkan: a device takes its own cache back, and no other bytes") {
+    if (!has_device()) return;
+    const auto model = open_model();
+    REQUIRE(model);
+    const auto expected = evaluate(*model);
+    REQUIRE(expected);
+    const auto cache = (*model)->device().read_cache();
+    REQUIRE(cache);
+    CHECK(cache->size() > 40);
+    const auto open_with = [](std::span<const std::byte> bytes) {
+        return Model::open(kReasoner, {.device = {.backend = "vulkan"}, .device_cache = bytes});
+    };
+    const auto second = open_with(*cache);
+    REQUIRE(second);
+    const auto again = evaluate(*second);
+    REQUIRE(again);
+    CHECK(*again == *expected);
+    // Right on the outside, but not the driver's.
+    CHECK_FALSE(device_of(**model).pipelines().write_cache(std::vector<std::byte>(100), device_of(**model).traits().cache_header));
+    std::vector<std::byte> damaged = *cache;
+    damaged.back() ^= std::byte{1};
+    for (const auto& bytes : {damaged, std::vector<std::byte>(1000), std::vector<std::byte>(1)}) CHECK(open_with(bytes));
+}
+
 TEST_CASE("vulkan: two sessions on two threads give the same, and leave nothing behind") {
     if (!has_device()) return;
     const auto model = open_model();

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small programs around one operator each, run on the device and on the reference.
+#include "device/self_test.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <random>
+
+#include "base/checksum.hpp"
+#include "base/log.hpp"
+#include "op/op_check.hpp"
+#include "op/program.hpp"
+#include "quant/quant.hpp"
+
+namespace ponder {
+
+namespace {
+
+constexpr int64_t kWidth = 256, kOutputs = 64, kTokens = 64, kExperts = 4;
+constexpr int32_t kHeads = 4;
+// More rows than backends take for few, so that both ways of a product are used.
+constexpr int32_t kRows = 40;
+// Squared error over power. Rounding of activations to eight bits or of the cache to blocks stays below 1e-4; what is broken is near 1.
+constexpr double kLimit = 2e-3;
+
+// One operator to test: its kind, what it is about, and the stored types of its weights.
+struct Subject {
+    ponder_op op;
+    int32_t types[3] = {PONDER_TYPE_F32, PONDER_TYPE_F32, PONDER_TYPE_F32};
+    int32_t kv_type = PONDER_TYPE_F32;
+
+    uint64_t key() const {
+        Checksum sum;
+        const int32_t numbers[] = {1,        op.kind, types[0],      types[1],
+                                   types[2], kv_type, op.src[2] < 0, op.src[4] < 0};  // the first: of this file's problems
+        sum.update(std::as_bytes(std::span(numbers)));
+        const auto take = [&sum](const auto& params) { sum.update(std::as_bytes(std::span(&params, 1))); };
+        if (op.kind == PONDER_OP_ROPE) take(op.params.rope);
+        if (op.kind == PONDER_OP_ATTENTION) {
+            const ponder_attention_params& p = op.params.attention;
+            take(std::array{p.n_heads, p.n_kv_heads, p.k_head_dim, p.v_head_dim});
+        }
+        if (op.kind == PONDER_OP_MLA_ATTENTION) {
+            const ponder_mla_attention_params& p = op.params.mla_attention;
+            take(std::array{p.n_nope, p.n_rope, p.n_latent, p.v_head_dim});
+        }
+        return sum.value();
+    }
+    std::string name() const {
+        const QuantType* stored = find_quant_type(types[0]);
+        const bool has_type = op.kind == PONDER_OP_MATMUL && stored != nullptr;
+        return std::string(op_name(op.kind)) + (has_type ? std::string(" of type ") + stored->name : "");
+    }
+};
+
+// A program and the bytes of its weights.
+class Problem {
+  public:
+    explicit Problem(const Subject& subject) : subject_(subject) { builder_.kv().type = subject.kv_type; }
+
+    Result<Program> build() {
+        OperandId result = kNoOperand;
+        switch (subject_.op.kind) {
+            case PONDER_OP_MATMUL:
+                builder_.logits(builder_.gather_rows(input(kWidth)), matrix(subject_.types[0], kWidth, kOutputs), kNoOperand);
+                return std::move(builder_).finish();
+            case PONDER_OP_RMS_NORM:
+                result = builder_.rms_norm(input(kWidth), numbers(kWidth), 1e-6f);
+                break;
+            case PONDER_OP_ROPE:
+                result = rope();
+                break;
+            case PONDER_OP_ATTENTION:
+                if (auto attended = attend()) result = *attended;
+                break;
+            case PONDER_OP_MLA_ATTENTION:
+                if (auto attended = attend_latents()) result = *attended;
+                break;
+            case PONDER_OP_MOE_FFN:
+                result = mix_experts();
+                break;
+            case PONDER_OP_SWIGLU:
+                result = builder_.swiglu(input(kWidth), input(kWidth));
+                break;
+            case PONDER_OP_ADD:
+                result = input(kWidth);
+                builder_.add(result, input(kWidth));
+                break;
+            default:
+                break;
+        }
+        if (result == kNoOperand) return make_error(PONDER_STATUS_INTERNAL, "no self-test for this operator");
+        builder_.logits(builder_.gather_rows(result), matrix(PONDER_TYPE_F32, builder_.width(result), kOutputs), kNoOperand);
+        return std::move(builder_).finish();
+    }
+
+  private:
+    OperandId input(int64_t width) { return builder_.embed(matrix(PONDER_TYPE_F32, width, kTokens)); }
+
+    OperandId numbers(int64_t n) {
+        std::vector<float> values(static_cast<size_t>(n));
+        for (float& v : values) v = 1.0f + 0.25f * normal_(random_);
+        return builder_.add_constant("numbers", std::move(values));
+    }
+
+    OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n = 1) {
+        const QuantType& type = *find_quant_type(type_id);
+        std::vector<float> values(static_cast<size_t>(n_in * n_out * n));
+        for (float& v : values) v = normal_(random_);
+        const int64_t n_blocks = n_in * n_out * n / type.block_len;
+        std::vector<std::byte>& bytes = bytes_.emplace_back(static_cast<size_t>(n_blocks) * type.block_bytes);
+        type.encode(values.data(), bytes.data(), n_blocks, nullptr);
+        const int64_t dims[] = {n_in, n_out, n};
+        return builder_.add_weight("matrix", type_id, dims, bytes);
+    }
+
+    OperandId rope() {
+        const ponder_rope_params& p = subject_.op.params.rope;
+        const OperandId x = input(int64_t{p.n_heads} * p.head_dim);
+        std::vector<float> frequencies;
+        for (int32_t i = 0; i < p.n_rot / 2; i++)
+            frequencies.push_back(std::pow(1e4f, -2.0f * static_cast<float>(i) / static_cast<float>(p.n_rot)));
+        builder_.rope(x, builder_.add_constant("frequencies", std::move(frequencies)), p);
+        return x;
+    }
+
+    Result<OperandId> attend() {
+        ponder_attention_params p = subject_.op.params.attention;
+        const auto kv = builder_.kv().add_layer(int64_t{p.n_kv_heads} * p.k_head_dim, int64_t{p.n_kv_heads} * p.v_head_dim);
+        if (!kv) return kv.error();
+        p.kv = *kv;
+        p.scale = 1.0f / std::sqrt(static_cast<float>(p.k_head_dim));
+        builder_.kv_write(input(p.kv.k_width), input(p.kv.v_width), p.kv);
+        return builder_.attention(input(int64_t{p.n_heads} * p.k_head_dim), p);
+    }
+
+    Result<OperandId> attend_latents() {
+        ponder_mla_attention_params p = subject_.op.params.mla_attention;
+        p.n_heads = std::min(p.n_heads, kHeads);
+        const auto kv = builder_.kv().add_layer(int64_t{p.n_latent} + p.n_rope, 0);
+        if (!kv) return kv.error();
+        p.kv = *kv;
+        p.scale = 1.0f / std::sqrt(static_cast<float>(p.n_latent * p.n_nope));
+        builder_.kv_write(input(p.kv.k_width), kNoOperand, p.kv);
+        const OperandId queries = input(int64_t{p.n_heads} * (p.n_nope + p.n_rope));
+        if (subject_.op.src[2] < 0) {
+            const int64_t n_out = int64_t{p.n_heads} * (p.n_nope + p.v_head_dim);
+            return builder_.mla_attention(queries, matrix(subject_.types[0], p.n_latent, n_out), kNoOperand, p);
+        }
+        const OperandId keys = matrix(subject_.types[0], p.n_nope, p.n_latent, p.n_heads);
+        return builder_.mla_attention(queries, keys, matrix(subject_.types[1], p.n_latent, p.v_head_dim, p.n_heads), p);
+    }
+
+    OperandId mix_experts() {
+        const bool is_fused = subject_.op.src[4] < 0;
+        const auto route = builder_.moe_route(
+            input(kExperts), kNoOperand,
+            {.n_used = 2, .n_groups = 1, .n_groups_used = 1, .gating = PONDER_MOE_SOFTMAX, .is_normalised = 1, .scale = 1.0f});
+        const OperandId gate = matrix(subject_.types[0], kWidth, is_fused ? 2 * kWidth : kWidth, kExperts);
+        const OperandId up = is_fused ? kNoOperand : matrix(subject_.types[1], kWidth, kWidth, kExperts);
+        return builder_.moe_ffn(input(kWidth), route, {gate, up, matrix(subject_.types[2], kWidth, kWidth, kExperts)});
+    }
+
+    const Subject& subject_;
+    ProgramBuilder builder_;
+    std::mt19937 random_{1};
+    std::normal_distribution<float> normal_;
+    std::deque<std::vector<std::byte>> bytes_;
+};
+
+// Logits of all rows; the first row is also run on its own, and then comes twice.
+Result<std::vector<float>> compute(const Device& device, Program& program) {
+    std::vector<Buffer> buffers;
+    for (ponder_operand& operand : program.operands()) {
+        if (operand.role != PONDER_OPERAND_WEIGHT) continue;
+        auto buffer = device.place(operand.host_data, operand.n_bytes);
+        if (!buffer) return buffer.error();
+        buffers.push_back(std::move(*buffer));
+        operand.buffer = buffers.back().get();
+        operand.offset = 0;
+    }
+    const ponder_program& view = program.view();
+    if (auto supported = device.check_support(view); !supported) return supported.error();
+    auto plan = device.prepare(view, kRows, kRows);
+    if (!plan) return plan.error();
+
+    std::vector<int32_t> rows, tokens, pages, sequences(kRows, 0);
+    for (int32_t r = 0; r < kRows; r++) {
+        rows.push_back(r);
+        tokens.push_back((r * 7 + 3) % kTokens);
+    }
+    for (int32_t i = 0; i * view.kv_page_tokens < kRows; i++) pages.push_back(i);
+    auto arena = device.allocate(std::max<uint64_t>(4096, view.kv_page_bytes * pages.size()));
+    if (!arena) return arena.error();
+    ponder_buffer* const arenas[] = {arena->get()};
+    const ponder_kv_sequence kv{pages.data(), static_cast<int32_t>(pages.size())};
+    std::vector<float> logits(static_cast<size_t>(kRows + 1) * static_cast<size_t>(view.n_vocab), NAN);
+    for (const int32_t n : {1, kRows}) {
+        const ponder_run run{.struct_size = sizeof run,
+                             .n_rows = n,
+                             .tokens = tokens.data(),
+                             .positions = rows.data(),
+                             .sequences = sequences.data(),
+                             .kv = &kv,
+                             .n_sequences = 1,
+                             .n_outputs = n,
+                             .output_rows = rows.data(),
+                             .logits = logits.data() + (n == 1 ? 0 : view.n_vocab),
+                             .arenas = arenas,
+                             .n_arenas = 1,
+                             .pages_per_arena = static_cast<int32_t>(pages.size())};
+        if (auto done = plan->run(run); !done) return done.error();
+    }
+    return logits;
+}
+
+double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+    double error = 0.0, power = 0.0;
+    for (size_t i = 0; i < expected.size(); i++) {
+        const double difference = double{got[i]} - double{expected[i]};
+        error += difference * difference;
+        power += double{expected[i]} * double{expected[i]};
+    }
+    return power > 0.0 ? error / power : error;
+}
+
+// False if a weight's type cannot be made: FP8's factors are kept apart, and some types can be read only.
+bool set_types(const ponder_program& program, std::initializer_list<int32_t> weights, Subject& subject) {
+    size_t i = 0;
+    for (const int32_t id : weights) {
+        if (id >= 0) {
+            const QuantType* type = find_quant_type(program.operands[id].type);
+            if (type == nullptr || type->encode == nullptr || type->id == kF8E4M3) return false;
+            subject.types[i] = type->id;
+        }
+        i++;
+    }
+    return true;
+}
+
+// False for what is not tested, or only as a part of another test: a cache through attention, a route through experts.
+bool make_subject(const ponder_program& program, const ponder_op& op, Subject& subject) {
+    subject.op = op;
+    switch (op.kind) {
+        case PONDER_OP_LOGITS:
+            subject.op.kind = PONDER_OP_MATMUL;
+            subject.op.src[2] = -1;
+            return set_types(program, {op.src[1]}, subject);
+        case PONDER_OP_MATMUL:
+            subject.op.src[2] = -1;
+            return set_types(program, {op.src[1]}, subject);
+        case PONDER_OP_MLA_ATTENTION:
+            subject.kv_type = program.kv_type;
+            return set_types(program, {op.src[1], op.src[2]}, subject);
+        case PONDER_OP_MOE_FFN:
+            return set_types(program, {op.src[3], op.src[4], op.src[5]}, subject);
+        case PONDER_OP_ATTENTION:
+            subject.kv_type = program.kv_type;
+            return true;
+        case PONDER_OP_RMS_NORM:
+            subject.op.src[2] = -1;
+            return true;
+        case PONDER_OP_ROPE:
+        case PONDER_OP_SWIGLU:
+        case PONDER_OP_ADD:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::vector<Subject> list_subjects(const Device& device, const ponder_program& program) {
+    std::vector<Subject> subjects;
+    std::vector<uint64_t> keys;
+    for (int32_t i = 0; i < program.n_ops; i++) {
+        Subject subject;
+        if (!make_subject(program, program.ops[i], subject)) continue;
+        const uint64_t key = subject.key();
+        if (std::find(keys.begin(), keys.end(), key) != keys.end() || device.has_passed(key)) continue;
+        keys.push_back(key);
+        subjects.push_back(subject);
+    }
+    return subjects;
+}
+
+}  // namespace
+
+Result<void> test_operators(Device& device, const ponder_program& program) {
+    const std::vector<Subject> subjects = list_subjects(device, program);
+    if (subjects.empty()) return {};
+    const auto slot = choose_device({.backend = "reference"});
+    if (!slot) return slot.error();
+    const auto reference = Device::open(*slot, 1);
+    if (!reference) return reference.error();
+    const ponder_device_info info = device.describe();
+    for (const Subject& subject : subjects) {
+        Problem problem(subject);
+        auto small = problem.build();
+        if (!small) return small.error();
+        const auto expected = compute(**reference, *small);
+        if (!expected) return expected.error();
+        const std::string where = "self-test of " + subject.name() + " on " + info.name;
+        const auto got = compute(device, *small);
+        if (!got) return with_context(got.error(), where);
+        const double error = relative_error(*got, *expected);
+        if (!(error <= kLimit)) {
+            return make_error(PONDER_STATUS_DEVICE, "%s (%s): its results are off by %g of their power, %g is allowed", where.c_str(),
+                              info.description, error, kLimit);
+        }
+        device.set_passed(subject.key());
+    }
+    log_message(PONDER_LOG_INFO, "%s: %zu operators passed their self-test", info.name, subjects.size());
+    return {};
+}
+
+}  // namespace ponder

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks a device to compute what the reference backend computes too, before anybody relies on it: drivers are wrong more often than they
+// fail.
+#pragma once
+
+#include "device/device.hpp"
+
+namespace ponder {
+
+// Tests each kind of operator of `program`, on each stored type that it is used with, on small problems of one row and of many. What the
+// device has passed before, by the cache that it was given, is not tested again. Operators of latent attention and of experts are not
+// tested. Errors: DEVICE, naming operator, device, driver and error; what the device itself reports, such as DEVICE_LOST or OUT_OF_MEMORY.
+Result<void> test_operators(Device& device, const ponder_program& program);
+
+}  // namespace ponder
