@@ -190,7 +190,7 @@ Result<std::vector<float>> compute(const Device& device, Program& program) {
     std::vector<int32_t> rows, tokens, pages, sequences(kRows, 0);
     for (int32_t r = 0; r < kRows; r++) {
         rows.push_back(r);
-        tokens.push_back((r * 7 + 3) % kTokens);
+        tokens.push_back(static_cast<int32_t>((r * 7 + 3) % kTokens));
     }
     for (int32_t i = 0; i * view.kv_page_tokens < kRows; i++) pages.push_back(i);
     auto arena = device.allocate(std::max<uint64_t>(4096, view.kv_page_bytes * pages.size()));
