@@ -5,6 +5,7 @@
 
 #include "command.hpp"
 #include "failure.hpp"
+#include "fill_buffer.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
 #include "model_summary.hpp"
@@ -87,17 +88,10 @@ class InspectCommand : public Command {
 
   private:
     Metadata metadata(int64_t i, size_t max_elements) const {
-        ponder_error error;
         const char* key = nullptr;
-        size_t n_needed = 0;
-        std::string json(4096, '\0');
-        ponder_status status = ponder_file_metadata(file_.get(), i, max_elements, &key, json.data(), json.size(), &n_needed, &error);
-        if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
-            json.resize(n_needed);
-            status = ponder_file_metadata(file_.get(), i, max_elements, &key, json.data(), json.size(), &n_needed, &error);
-        }
-        check(status, error);
-        json.resize(n_needed);
+        auto json = fill_buffer<std::string>(4096, [&](char* buffer, size_t capacity, size_t* n_needed, ponder_error* error) {
+            return ponder_file_metadata(file_.get(), i, max_elements, &key, buffer, capacity, n_needed, error);
+        });
         return {key, std::move(json)};
     }
 

@@ -2,6 +2,7 @@
 // `ponder render`: JSON lines of chat template variables to JSON lines of the rendered text.
 #include "command.hpp"
 #include "failure.hpp"
+#include "fill_buffer.hpp"
 #include "json_lines.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
@@ -10,17 +11,9 @@ namespace ponder::tool {
 namespace {
 
 std::string render(const ponder_text* text, const std::string& context) {
-    std::string bytes(context.size() + 4096, '\0');
-    ponder_error error;
-    size_t n_needed = 0;
-    ponder_status status = ponder_text_render(text, context.data(), context.size(), bytes.data(), bytes.size(), &n_needed, &error);
-    if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
-        bytes.resize(n_needed);
-        status = ponder_text_render(text, context.data(), context.size(), bytes.data(), bytes.size(), &n_needed, &error);
-    }
-    check(status, error);
-    bytes.resize(n_needed);
-    return bytes;
+    return fill_buffer<std::string>(context.size() + 4096, [&](char* buffer, size_t capacity, size_t* n_needed, ponder_error* error) {
+        return ponder_text_render(text, context.data(), context.size(), buffer, capacity, n_needed, error);
+    });
 }
 
 class RenderCommand : public Command {

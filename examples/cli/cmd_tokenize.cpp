@@ -4,6 +4,7 @@
 
 #include "command.hpp"
 #include "failure.hpp"
+#include "fill_buffer.hpp"
 #include "json_lines.hpp"
 #include "json_text.hpp"
 #include "model.hpp"
@@ -12,17 +13,9 @@ namespace ponder::tool {
 namespace {
 
 std::string detokenize(const ponder_text* text, const std::vector<int32_t>& tokens, size_t size_hint) {
-    std::string bytes(size_hint + 16, '\0');
-    ponder_error error;
-    size_t n_needed = 0;
-    ponder_status status = ponder_text_detokenize(text, tokens.data(), tokens.size(), bytes.data(), bytes.size(), &n_needed, &error);
-    if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
-        bytes.resize(n_needed);
-        status = ponder_text_detokenize(text, tokens.data(), tokens.size(), bytes.data(), bytes.size(), &n_needed, &error);
-    }
-    check(status, error);
-    bytes.resize(n_needed);
-    return bytes;
+    return fill_buffer<std::string>(size_hint + 16, [&](char* buffer, size_t capacity, size_t* n_needed, ponder_error* error) {
+        return ponder_text_detokenize(text, tokens.data(), tokens.size(), buffer, capacity, n_needed, error);
+    });
 }
 
 // {"ids":[…],"text":…}; written by hand because a long text has millions of ids.

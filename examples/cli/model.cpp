@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "failure.hpp"
+#include "fill_buffer.hpp"
 #include "input.hpp"
 #include "output_file.hpp"
 
@@ -56,15 +57,9 @@ OpenedModel open_model(const ModelOptions& options, ProgressBar& bar) {
 void keep_device_cache(const OpenedModel& model) {
     if (model.cache_path.empty()) return;
     try {
-        ponder_error error;
-        size_t size = 0;
-        ponder_status status = ponder_model_device_cache(model.handle.get(), nullptr, 0, &size, &error);
-        std::string bytes;
-        if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
-            bytes.resize(size);
-            status = ponder_model_device_cache(model.handle.get(), bytes.data(), bytes.size(), &size, &error);
-        }
-        check(status, error);
+        const auto bytes = fill_buffer<std::string>(0, [&](char* buffer, size_t capacity, size_t* n_needed, ponder_error* error) {
+            return ponder_model_device_cache(model.handle.get(), buffer, capacity, n_needed, error);
+        });
         if (bytes.empty() || bytes == model.cache_before) return;
         OutputFile file(model.cache_path);
         file.write(bytes);
@@ -91,17 +86,10 @@ TextHandle open_text(const std::string& path) {
 
 std::vector<int32_t> tokenize(const ponder_text* text, std::string_view bytes, uint32_t flags) {
     // Tokens are rarely more than bytes plus a BOS, so the second round is rare.
-    std::vector<int32_t> tokens(bytes.size() + 2);
-    ponder_error error;
-    size_t n_needed = 0;
-    ponder_status status = ponder_text_tokenize(text, bytes.data(), bytes.size(), flags, tokens.data(), tokens.size(), &n_needed, &error);
-    if (status == PONDER_STATUS_BUFFER_TOO_SMALL) {
-        tokens.resize(n_needed);
-        status = ponder_text_tokenize(text, bytes.data(), bytes.size(), flags, tokens.data(), tokens.size(), &n_needed, &error);
-    }
-    check(status, error);
-    tokens.resize(n_needed);
-    return tokens;
+    return fill_buffer<std::vector<int32_t>>(
+        bytes.size() + 2, [&](int32_t* buffer, size_t capacity, size_t* n_needed, ponder_error* error) {
+            return ponder_text_tokenize(text, bytes.data(), bytes.size(), flags, buffer, capacity, n_needed, error);
+        });
 }
 
 size_t logits_rows_at_once(int32_t n_vocab) {

@@ -227,13 +227,13 @@ double relative_error(const std::vector<float>& got, const std::vector<float>& e
     return power > 0.0 ? error / power : error;
 }
 
-// False if a weight's type cannot be made: FP8's factors are kept apart, and some types can be read only.
+// False if a weight's type cannot be made: some can be read only, FP8 among them.
 bool set_types(const ponder_program& program, std::initializer_list<int32_t> weights, Subject& subject) {
     size_t i = 0;
     for (const int32_t id : weights) {
         if (id >= 0) {
             const QuantType* type = find_quant_type(program.operands[id].type);
-            if (type == nullptr || type->encode == nullptr || type->id == kF8E4M3) return false;
+            if (type == nullptr || type->encode == nullptr) return false;
             subject.types[i] = type->id;
         }
         i++;
@@ -247,8 +247,7 @@ bool make_subject(const ponder_program& program, const ponder_op& op, Subject& s
     switch (op.kind) {
         case PONDER_OP_LOGITS:
             subject.op.kind = PONDER_OP_MATMUL;
-            subject.op.src[2] = -1;
-            return set_types(program, {op.src[1]}, subject);
+            [[fallthrough]];
         case PONDER_OP_MATMUL:
             subject.op.src[2] = -1;
             return set_types(program, {op.src[1]}, subject);
