@@ -16,6 +16,8 @@ namespace {
 
 struct Vector : X86Vector {
     static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelTile = 4;       // activation rows that pass over a panel together
+    static constexpr bool kPanelsKeepSigns = true;
     struct Bytes {
         __m256i low, high;
     };
@@ -77,6 +79,67 @@ struct Vector : X86Vector {
         return {multiply_add(_mm256_abs_epi8(w.low), _mm256_sign_epi8(load32(a), w.low)),
                 multiply_add(_mm256_abs_epi8(w.high), _mm256_sign_epi8(load32(a + 32), w.high))};
     }
+    static Bytes to_panel(Bytes w) { return w; }
+    static Ints repeat(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+    // A group of a panel: sums[i] lane r += the codes of row r times the kColumns codes at x[i] + at. As many sums of two products as
+    // cannot overflow are added in 16 bits.
+    template <int kColumns, int kLargest, bool is_signed, int N>
+    static __attribute__((always_inline)) void add_group(Ints (&sums)[N], const uint8_t* codes, const std::byte* const (&x)[N],
+                                                         int64_t at) {
+        constexpr int kFours = kColumns / 4, kFit = 32767 / (2 * 127 * kLargest), kRun = kFit < kFours ? kFit : kFours;
+        static_assert(kFours % kRun == 0);
+        unrolled<kFours / kRun>([&]<int run>() __attribute__((always_inline)) {
+            Bytes pairs[N];
+            unrolled<kRun>([&]<int k>() __attribute__((always_inline)) {
+                constexpr int four = run * kRun + k;
+                const Bytes w = load(codes + 64 * four);
+                const Bytes sizes = is_signed ? Bytes{_mm256_abs_epi8(w.low), _mm256_abs_epi8(w.high)} : w;
+                for (int i = 0; i < N; i++) {
+                    const __m256i a = _mm256_set1_epi32(copy<int32_t>(x[i] + at + 4 * four));
+                    const __m256i low = _mm256_maddubs_epi16(sizes.low, is_signed ? _mm256_sign_epi8(a, w.low) : a);
+                    const __m256i high = _mm256_maddubs_epi16(sizes.high, is_signed ? _mm256_sign_epi8(a, w.high) : a);
+                    pairs[i].low = k == 0 ? low : _mm256_add_epi16(pairs[i].low, low);
+                    pairs[i].high = k == 0 ? high : _mm256_add_epi16(pairs[i].high, high);
+                    // Else GCC adds in another order, with more sums than there are registers.
+                    asm("" : "+x"(pairs[i].low), "+x"(pairs[i].high));
+                }
+            });
+            const __m256i ones = _mm256_set1_epi16(1);
+            for (int i = 0; i < N; i++) {
+                sums[i].low = _mm256_add_epi32(sums[i].low, _mm256_madd_epi16(pairs[i].low, ones));
+                sums[i].high = _mm256_add_epi32(sums[i].high, _mm256_madd_epi16(pairs[i].high, ones));
+            }
+        });
+    }
+    // Eight rows of 32 bytes, four bytes apart in dst: the first four of every row, then the next four, 64 bytes on.
+    static void interleave8(const __m256i (&rows)[8], uint8_t* dst) {
+        __m256i a[8], b[8];
+        for (int i = 0; i < 8; i += 2) {
+            a[i] = _mm256_unpacklo_epi32(rows[i], rows[i + 1]);
+            a[i + 1] = _mm256_unpackhi_epi32(rows[i], rows[i + 1]);
+        }
+        // Lane l of b[4q + c]: column 4l + c of rows 4q to 4q + 3.
+        for (int q = 0; q < 2; q++) {
+            for (int c = 0; c < 2; c++) {
+                b[4 * q + 2 * c] = _mm256_unpacklo_epi64(a[4 * q + c], a[4 * q + 2 + c]);
+                b[4 * q + 2 * c + 1] = _mm256_unpackhi_epi64(a[4 * q + c], a[4 * q + 2 + c]);
+            }
+        }
+        for (int c = 0; c < 4; c++) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + 64 * c), _mm256_permute2x128_si256(b[c], b[4 + c], 0x20));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + 64 * (4 + c)), _mm256_permute2x128_si256(b[c], b[4 + c], 0x31));
+        }
+    }
+    // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
+    static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
+        for (int half = 0; half < 2; half++) {
+            __m256i eight[8];
+            for (int i = 0; i < 8; i++) eight[i] = rows[8 * half + i].low;
+            interleave8(eight, dst + 32 * half);
+            for (int i = 0; i < 8; i++) eight[i] = rows[8 * half + i].high;
+            interleave8(eight, dst + 32 * half + 512);
+        }
+    }
     static void store_negated(int32_t* p, Ints x) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_sub_epi32(_mm256_setzero_si256(), x.low));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), _mm256_sub_epi32(_mm256_setzero_si256(), x.high));
@@ -104,6 +167,9 @@ struct Vector : X86Vector {
     static Floats divide(Floats x, Floats y) { return {_mm256_div_ps(x.low, y.low), _mm256_div_ps(x.high, y.high)}; }
     static Floats fma(Floats x, Floats y, Floats z) {
         return {_mm256_fmadd_ps(x.low, y.low, z.low), _mm256_fmadd_ps(x.high, y.high, z.high)};
+    }
+    static Floats negative_fma(Floats x, Floats y, Floats z) {
+        return {_mm256_fnmadd_ps(x.low, y.low, z.low), _mm256_fnmadd_ps(x.high, y.high, z.high)};
     }
     static Floats larger(Floats x, Floats y) { return {_mm256_max_ps(x.low, y.low), _mm256_max_ps(x.high, y.high)}; }
     static Floats smaller(Floats x, Floats y) { return {_mm256_min_ps(x.low, y.low), _mm256_min_ps(x.high, y.high)}; }
@@ -152,10 +218,14 @@ struct Vector : X86Vector {
         const __m128i x = load16(p);
         return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)), _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(x, 8)))};
     }
-    // Elements 2k and 2k + 1 of x, eight lanes each.
+    // Elements 2k and 2k + 1 of x, eight lanes each. They go through memory, whose loads spread them for nothing: a shuffle takes two
+    // operations of a port that is busy.
     template <int k>
-    static Floats spread2(Floats8 x) {
-        return {_mm256_permutevar8x32_ps(x, _mm256_set1_epi32(2 * k)), _mm256_permutevar8x32_ps(x, _mm256_set1_epi32(2 * k + 1))};
+    static Floats spread2(const Floats8& x) {
+        float lanes[8];
+        _mm256_storeu_ps(lanes, x);
+        asm("" : "+m"(lanes));
+        return spread2(lanes + 2 * k);
     }
     static Floats spread2(const float* p) { return {_mm256_broadcast_ss(p), _mm256_broadcast_ss(p + 1)}; }
     // Elements 4k to 4k + 3 of x, four lanes each.
@@ -172,6 +242,7 @@ struct Vector : X86Vector {
     }
 };
 
+#define PONDER_KERNELS_HAVE_PANELS
 #include "kernels_templates.hpp"
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include "kernels_x86.hpp"
 
 struct Vector : X86Vector {
-    static constexpr int kProductVectors = 4;  // side by side in a tile of a product: what the registers hold
+    static constexpr int kProductVectors = 4;        // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelTile = 12;            // activation rows that pass over a panel together
+    static constexpr bool kPanelsKeepSigns = false;  // signed codes become unsigned ones, larger by 2^kSigned
     using Bytes = __m512i;
     using Ints = __m512i;  // lane i: elements 4i to 4i + 3
     using Floats = __m512;
@@ -34,10 +36,19 @@ struct Vector : X86Vector {
         return _mm512_dpbusd_epi32(_mm512_slli_epi32(load(neg_sums), shift), u, load(a));
     }
     static Ints dot_signed(Bytes w, const int8_t* a, const int32_t* neg_sums) { return dot_offset<7>(flip_signs(w), a, neg_sums); }
+    static Bytes to_panel(Bytes w) { return flip_signs(w); }
     static Bytes flip_signs(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
     static Ints repeat(int32_t x) { return _mm512_set1_epi32(x); }
-    // Lane i: sum + the four codes of lane i times the four at a.
-    static Ints add_fours(Ints sum, Bytes u, const void* a) { return _mm512_dpbusd_epi32(sum, u, _mm512_set1_epi32(copy<int32_t>(a))); }
+    // A group of a panel: sums[i] lane r += the codes of row r times the kColumns codes at x[i] + at.
+    template <int kColumns, int kLargest, bool is_signed, int N>
+    static __attribute__((always_inline)) void add_group(Ints (&sums)[N], const uint8_t* codes, const std::byte* const (&x)[N],
+                                                         int64_t at) {
+        static_assert(!is_signed);
+        unrolled<kColumns / 4>([&]<int k>() __attribute__((always_inline)) {
+            const Bytes fours = load(codes + 64 * k);
+            for (int i = 0; i < N; i++) sums[i] = _mm512_dpbusd_epi32(sums[i], fours, _mm512_set1_epi32(copy<int32_t>(x[i] + at + 4 * k)));
+        });
+    }
     // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
     static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
         Bytes a[16], b[16];

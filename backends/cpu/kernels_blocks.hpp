@@ -4,6 +4,7 @@
 // A Block covers kStepBytes of a row: kSteps steps of 64 codes. Its members:
 //   codes<k>()             the 64 codes of step k
 //   kShift                 codes stand for themselves less 2^kShift; 0: for themselves; kSigned: they are signed bytes
+//   kLargest               no code is larger in magnitude
 //   scales_for(x, b)       the step scales times those of the activations' block b; spread<k>() gives step k's lanes
 //   take_minimums(x, b, m) adds what the format subtracts and, if kTakesShift, what unsigned codes are too large by
 //   kGroup                 columns that share a scale and, if kHasMinimums, a minimum
@@ -12,15 +13,6 @@ constexpr int kSigned = 7;
 
 alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-// Calls body.operator()<k>() for k of [0, n).
-template <int n, int k = 0, class Body>
-inline __attribute__((always_inline)) void unrolled(const Body& body) {
-    if constexpr (k < n) {
-        body.template operator()<k>();
-        unrolled<n, k + 1>(body);
-    }
-}
 
 // Asks for the n_bytes at p + ahead, which need not be there.
 template <int n_bytes>
@@ -69,14 +61,7 @@ struct EightGroups {
     static constexpr bool kHasMinimums = true, kTakesShift = false;
     static constexpr int kGroup = 32;
     static constexpr int kSteps = 4, kStepLength = 256;
-    explicit EightGroups(const uint8_t* p) {
-        const uint32_t a = copy<uint32_t>(p + 4), b = copy<uint32_t>(p + 8), c = copy<uint32_t>(p + 12);
-        constexpr uint32_t kLow = 0x3f3f3f3f, kNibbles = 0x0f0f0f0f, kPairs = 0x03030303;
-        const uint64_t scale_codes = (a & kLow) | uint64_t{(c & kNibbles) | (a >> 6 & kPairs) << 4} << 32;
-        const uint64_t min_codes = (b & kLow) | uint64_t{(c >> 4 & kNibbles) | (b >> 6 & kPairs) << 4} << 32;
-        scales = Vector::scale8(Vector::widen_u8x8(scale_codes), half_at(p));
-        mins = Vector::scale8(Vector::widen_u8x8(min_codes), half_at(p + 2));
-    }
+    explicit EightGroups(const uint8_t* p) { Vector::load_groups(p, scales, mins); }
     Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
     template <int k>
     static Vector::Floats spread(Scales s) {
@@ -102,7 +87,7 @@ struct EightGroups {
 };
 
 struct BlockQ4K : EightGroups {
-    static constexpr int kType = 12, kStepBytes = 144;
+    static constexpr int kType = 12, kLargest = 15, kStepBytes = 144;
     explicit BlockQ4K(const uint8_t* p) : EightGroups(p), low(p + 16) {}
     template <int k>
     Vector::Bytes codes() const {
@@ -112,7 +97,7 @@ struct BlockQ4K : EightGroups {
 };
 
 struct BlockQ5K : EightGroups {
-    static constexpr int kType = 13, kStepBytes = 176;
+    static constexpr int kType = 13, kLargest = 31, kStepBytes = 176;
     explicit BlockQ5K(const uint8_t* p) : EightGroups(p), low(p + 48), high(Vector::twice(p + 16)) {}
     template <int k>
     Vector::Bytes codes() const {
@@ -161,7 +146,7 @@ struct SixteenShiftedGroups : SixteenGroups {
 };
 
 struct BlockQ6K : SixteenShiftedGroups<5> {
-    static constexpr int kType = 14, kStepBytes = 210;
+    static constexpr int kType = 14, kLargest = 63, kStepBytes = 210;
     explicit BlockQ6K(const uint8_t* block) : p(block) {
         scales = Vector::multiply(Vector::widen_i8x16(reinterpret_cast<const int8_t*>(p + 192)), Vector::set(half_at(p + 208)));
     }
@@ -176,7 +161,7 @@ struct BlockQ6K : SixteenShiftedGroups<5> {
 };
 
 struct BlockQ3K : SixteenShiftedGroups<2> {
-    static constexpr int kType = 11, kStepBytes = 110;
+    static constexpr int kType = 11, kLargest = 7, kStepBytes = 110;
     explicit BlockQ3K(const uint8_t* block) : p(block), high(Vector::twice(p)) {
         const uint32_t a = copy<uint32_t>(p + 96), b = copy<uint32_t>(p + 100), c = copy<uint32_t>(p + 104);
         constexpr uint32_t kNibbles = 0x0f0f0f0f, kPairs = 0x03030303;
@@ -203,7 +188,7 @@ struct BlockQ2K : SixteenGroups {
         store<d>(s, scales);
         store<d>(m, mins);
     }
-    static constexpr int kType = 10, kStepBytes = 84;
+    static constexpr int kType = 10, kLargest = 3, kStepBytes = 84;
     explicit BlockQ2K(const uint8_t* block) : p(block) {
         uint8_t low[16], high[16];
         for (int i = 0; i < 16; i++) {
@@ -230,7 +215,7 @@ struct BlockQ2K : SixteenGroups {
 
 struct BlockIq4Xs : NoMinimums {
     using Scales = Vector::Floats8;
-    static constexpr int kType = 23, kStepBytes = 136, kSteps = 4, kStepLength = 256, kGroup = 32;
+    static constexpr int kType = 23, kLargest = 127, kStepBytes = 136, kSteps = 4, kStepLength = 256, kGroup = 32;
     template <int64_t d>
     void store_scales(float* s, float*) const {
         float lanes[8];
@@ -314,7 +299,7 @@ struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
 
 struct BlockQ80 : TwoBlocks<34>, NoMinimums {
     using TwoBlocks::TwoBlocks;
-    static constexpr int kType = 8;
+    static constexpr int kType = 8, kLargest = 128;
     template <int>
     Vector::Bytes codes() const {
         return Vector::pair(p + 2, q + 2);
@@ -324,7 +309,7 @@ struct BlockQ80 : TwoBlocks<34>, NoMinimums {
 
 struct BlockQ40 : TwoBlocks<18>, NoMinimums {
     using TwoBlocks::TwoBlocks;
-    static constexpr int kType = 2;
+    static constexpr int kType = 2, kLargest = 15;
     template <int>
     Vector::Bytes codes() const {
         return nibbles(2);
@@ -334,7 +319,7 @@ struct BlockQ40 : TwoBlocks<18>, NoMinimums {
 
 struct BlockQ41 : TwoBlocksWithMinimum<20> {
     using TwoBlocksWithMinimum::TwoBlocksWithMinimum;
-    static constexpr int kType = 3;
+    static constexpr int kType = 3, kLargest = 15;
     template <int>
     Vector::Bytes codes() const {
         return nibbles(4);
@@ -343,7 +328,7 @@ struct BlockQ41 : TwoBlocksWithMinimum<20> {
 
 struct BlockQ50 : TwoBlocks<22>, NoMinimums {
     using TwoBlocks::TwoBlocks;
-    static constexpr int kType = 6;
+    static constexpr int kType = 6, kLargest = 31;
     template <int>
     Vector::Bytes codes() const {
         return Vector::join(nibbles(6), fifths(2));
@@ -353,7 +338,7 @@ struct BlockQ50 : TwoBlocks<22>, NoMinimums {
 
 struct BlockQ51 : TwoBlocksWithMinimum<24> {
     using TwoBlocksWithMinimum::TwoBlocksWithMinimum;
-    static constexpr int kType = 7;
+    static constexpr int kType = 7, kLargest = 31;
     template <int>
     Vector::Bytes codes() const {
         return Vector::join(nibbles(8), fifths(4));
@@ -362,7 +347,7 @@ struct BlockQ51 : TwoBlocksWithMinimum<24> {
 
 struct BlockIq4Nl : TwoBlocks<18>, NoMinimums {
     using TwoBlocks::TwoBlocks;
-    static constexpr int kType = 20;
+    static constexpr int kType = 20, kLargest = 127;
     template <int>
     Vector::Bytes codes() const {
         return Vector::look_up(kIq4Levels, nibbles(2));
@@ -372,7 +357,7 @@ struct BlockIq4Nl : TwoBlocks<18>, NoMinimums {
 
 struct BlockMxfp4 : TwoBlocks<17>, NoMinimums {
     using TwoBlocks::TwoBlocks;
-    static constexpr int kType = 39;
+    static constexpr int kType = 39, kLargest = 12;
     // The levels are doubled, so the scale is half of 2^(e - 127): subnormal below e = 2.
     template <int64_t d>
     void store_scales(float* s, float*) const {

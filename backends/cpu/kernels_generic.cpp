@@ -171,6 +171,11 @@ struct Vector {
 
     static Floats8 load_floats8(const float* p) { return copy<Floats8>(p); }
     static void store8(float* p, Floats8 x) { copy_bytes(p, x.v, 32); }
+    static void load_groups(const uint8_t* p, Floats8& scales, Floats8& mins) {
+        const GroupCodes codes(p);
+        scales = scale8(widen_u8x8(codes.scales), half_at(p));
+        mins = scale8(widen_u8x8(codes.mins), half_at(p + 2));
+    }
     static Floats8 zero8() { return {}; }
     static Floats8 widen_u8x8(uint64_t x) {
         Floats8 f;

@@ -25,6 +25,8 @@ bool has_dot_products() {
 
 struct Vector {
     static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelTile = 4;       // activation rows that pass over a panel together
+    static constexpr bool kPanelsKeepSigns = true;
     struct Bytes {
         uint8x16_t v[4];
     };
@@ -96,6 +98,39 @@ struct Vector {
         for (auto& v : u.v) v = vsubq_u8(v, vdupq_n_u8(1 << shift));
         return dot_signed(u, a, nullptr);
     }
+    static Bytes to_panel(Bytes w) { return w; }
+    static Ints repeat(int32_t x) { return {{vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x), vdupq_n_s32(x)}}; }
+    // A group of a panel: sums[i] lane r += the codes of row r times the kColumns codes at x[i] + at.
+    template <int kColumns, int kLargest, bool is_signed, int N>
+    static __attribute__((always_inline)) void add_group(Ints (&sums)[N], const uint8_t* codes, const std::byte* const (&x)[N],
+                                                         int64_t at) {
+        unrolled<kColumns / 16>([&]<int part>() __attribute__((always_inline)) {
+            int8x16_t a[N];
+            for (int i = 0; i < N; i++) a[i] = vreinterpretq_s8_u8(load16(x[i] + at + 16 * part));
+            unrolled<4>([&]<int four>() __attribute__((always_inline)) {
+                for (int q = 0; q < 4; q++) {
+                    const int8x16_t w = vreinterpretq_s8_u8(load16(codes + 64 * (4 * part + four) + 16 * q));
+                    for (int i = 0; i < N; i++) sums[i].v[q] = vdotq_laneq_s32(sums[i].v[q], w, a[i], four);
+                }
+            });
+        });
+    }
+    // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
+    static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
+        for (int part = 0; part < 4; part++) {
+            for (int q = 0; q < 4; q++) {
+                uint32x4_t r[4];
+                for (int i = 0; i < 4; i++) r[i] = vreinterpretq_u32_u8(rows[4 * q + i].v[part]);
+                const uint64x2_t low[] = {vreinterpretq_u64_u32(vzip1q_u32(r[0], r[1])), vreinterpretq_u64_u32(vzip1q_u32(r[2], r[3]))};
+                const uint64x2_t high[] = {vreinterpretq_u64_u32(vzip2q_u32(r[0], r[1])), vreinterpretq_u64_u32(vzip2q_u32(r[2], r[3]))};
+                uint8_t* to = dst + 256 * part + 16 * q;
+                vst1q_u8(to, vreinterpretq_u8_u64(vzip1q_u64(low[0], low[1])));
+                vst1q_u8(to + 64, vreinterpretq_u8_u64(vzip2q_u64(low[0], low[1])));
+                vst1q_u8(to + 128, vreinterpretq_u8_u64(vzip1q_u64(high[0], high[1])));
+                vst1q_u8(to + 192, vreinterpretq_u8_u64(vzip2q_u64(high[0], high[1])));
+            }
+        }
+    }
     static void store_negated(int32_t* p, Ints x) {
         for (int i = 0; i < 4; i++) vst1q_s32(p + 4 * i, vnegq_s32(x.v[i]));
     }
@@ -157,6 +192,10 @@ struct Vector {
         for (int i = 0; i < 4; i++) z.v[i] = vfmaq_f32(z.v[i], x.v[i], y.v[i]);
         return z;
     }
+    static Floats negative_fma(Floats x, Floats y, Floats z) {
+        for (int i = 0; i < 4; i++) z.v[i] = vfmsq_f32(z.v[i], x.v[i], y.v[i]);
+        return z;
+    }
     static Floats magnitude(Floats x) {
         for (auto& v : x.v) v = vabsq_f32(v);
         return x;
@@ -187,6 +226,11 @@ struct Vector {
     static void store8(float* p, Floats8 x) {
         vst1q_f32(p, x.v[0]);
         vst1q_f32(p + 4, x.v[1]);
+    }
+    static void load_groups(const uint8_t* p, Floats8& scales, Floats8& mins) {
+        const GroupCodes codes(p);
+        scales = scale8(widen_u8x8(codes.scales), half_at(p));
+        mins = scale8(widen_u8x8(codes.mins), half_at(p + 2));
     }
     static Floats8 zero8() { return {{vdupq_n_f32(0.0f), vdupq_n_f32(0.0f)}}; }
     static Floats8 widen_u8x8(uint64_t x) {
@@ -242,6 +286,7 @@ struct Vector {
     }
 };
 
+#define PONDER_KERNELS_HAVE_PANELS
 #include "kernels_templates.hpp"
 
 }  // namespace

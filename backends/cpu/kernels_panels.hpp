@@ -35,7 +35,7 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
             const Block block(p);
             unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
                 const Vector::Bytes step = block.template codes<k>();
-                codes[k][r] = Block::kShift == kSigned ? Vector::flip_signs(step) : step;
+                codes[k][r] = Block::kShift == kSigned ? Vector::to_panel(step) : step;
             });
             block.template store_scales<kRowsOfPanel>(parts.scales + at, parts.mins + at);
         }
@@ -48,7 +48,8 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
 template <class Block, int N>
 inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
                                                          float* dst, int64_t dst_stride, int64_t n_rows) {
-    constexpr bool is_wide = Block::kGroup == 32;
+    constexpr bool is_wide = Block::kGroup == 32, keeps_signs = Block::kShift == kSigned && Vector::kPanelsKeepSigns,
+                   is_exact = Block::kShift == 0 || keeps_signs;
     // All parts of a row are reached from its one pointer: there are not enough registers for more.
     const RoundedLayout at(n_cols);
     const std::byte* rows[N];
@@ -63,13 +64,10 @@ inline __attribute__((always_inline)) void multiply_tile(const PanelParts& panel
         Vector::Ints products[N];
         for (int i = 0; i < N; i++) {
             // What unsigned codes make too large: 2^kShift times the sum of the activation's codes.
-            const int32_t too_large = Block::kShift == 0 ? 0 : copy<int32_t>(rows[i] + (is_wide ? at.neg_sums32 : at.neg_sums16) + part);
+            const int32_t too_large = is_exact ? 0 : copy<int32_t>(rows[i] + (is_wide ? at.neg_sums32 : at.neg_sums16) + part);
             products[i] = Vector::repeat(too_large * (1 << Block::kShift));
         }
-        unrolled<Block::kGroup / 4>([&]<int k>() __attribute__((always_inline)) {
-            const Vector::Bytes four = Vector::load(codes + k * 4 * kRowsOfPanel);
-            for (int i = 0; i < N; i++) products[i] = Vector::add_fours(products[i], four, rows[i] + g * Block::kGroup + 4 * k);
-        });
+        Vector::add_group<Block::kGroup, Block::kLargest, keeps_signs>(products, codes, rows, g * Block::kGroup);
         const Vector::Floats scales = Vector::load_floats(panel.scales + g * kRowsOfPanel);
         for (int i = 0; i < N; i++) {
             const float scale = copy<float>(rows[i] + (is_wide ? at.scales32 : at.scales16) + part);
@@ -103,8 +101,9 @@ void multiply_panel(const std::byte* panel, int64_t n_cols, const std::byte* x, 
             multiply_tile<Block, N>(parts, n_cols, x + first * x_stride, x_stride, dst + first * dst_stride, dst_stride, n_rows);
         return first;
     };
-    int64_t i = tiles.template operator()<12>(0, n_x);
-    i = tiles.template operator()<8>(i, n_x);
+    int64_t i = 0;
+    if constexpr (Vector::kPanelTile > 8) i = tiles.template operator()<Vector::kPanelTile>(i, n_x);
+    if constexpr (Vector::kPanelTile >= 8) i = tiles.template operator()<8>(i, n_x);
     i = tiles.template operator()<4>(i, n_x);
     i = tiles.template operator()<2>(i, n_x);
     tiles.template operator()<1>(i, n_x);

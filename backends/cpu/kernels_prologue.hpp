@@ -45,6 +45,26 @@ inline float half_at(const void* p) {
 #endif
 }
 
+// Calls body.operator()<k>() for k of [0, n).
+template <int n, int k = 0, class Body>
+inline __attribute__((always_inline)) void unrolled(const Body& body) {
+    if constexpr (k < n) {
+        body.template operator()<k>();
+        unrolled<n, k + 1>(body);
+    }
+}
+
+// The codes of eight scales and eight minimums, a byte each, of the 16 bytes at p that Q4_K and Q5_K begin with.
+struct GroupCodes {
+    explicit GroupCodes(const uint8_t* p) {
+        const uint32_t a = copy<uint32_t>(p + 4), b = copy<uint32_t>(p + 8), c = copy<uint32_t>(p + 12);
+        constexpr uint32_t kLow = 0x3f3f3f3f, kNibbles = 0x0f0f0f0f, kPairs = 0x03030303;
+        scales = (a & kLow) | uint64_t{(c & kNibbles) | (a >> 6 & kPairs) << 4} << 32;
+        mins = (b & kLow) | uint64_t{(c >> 4 & kNibbles) | (b >> 6 & kPairs) << 4} << 32;
+    }
+    uint64_t scales, mins;
+};
+
 }  // namespace
 
 }  // namespace ponder::cpu
