@@ -119,7 +119,7 @@ ponder_status cache_write(ponder_device_handle* device, const void* data, uint64
 
 ponder_status cache_read(ponder_device_handle* device, void* dst, uint64_t capacity, uint64_t* n_bytes, ponder_error* err) try {
     *n_bytes = 0;
-    const auto bytes = own(device)->pipelines().read_cache();
+    const auto bytes = own(device)->pipelines().read_cache(own(device)->traits().cache_header);
     if (!bytes) return report(err, bytes.error());
     *n_bytes = bytes->size();
     if (bytes->size() > capacity) return report(err, PONDER_STATUS_BUFFER_TOO_SMALL, "the pipeline cache is larger than the buffer");

@@ -42,7 +42,15 @@ Result<void> Pipelines::start() {
     return {};
 }
 
-Result<std::vector<std::byte>> Pipelines::read_cache() {
+namespace {
+
+bool begins_with(std::span<const std::byte> bytes, const VkPipelineCacheHeaderVersionOne& header) {
+    return bytes.size() >= sizeof header && std::memcmp(bytes.data(), &header, sizeof header) == 0;
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> Pipelines::read_cache(const VkPipelineCacheHeaderVersionOne& header) {
     // Held meanwhile, so that the cache does not grow between the two calls.
     const std::lock_guard lock(mutex_);
     size_t n_bytes = 0;
@@ -51,13 +59,15 @@ Result<std::vector<std::byte>> Pipelines::read_cache() {
     if (result == VK_SUCCESS && n_bytes > 0) result = fn_.GetPipelineCacheData(device_, cache_, &n_bytes, bytes.data());
     if (result != VK_SUCCESS) return vulkan_error(result, "reading the pipeline cache");
     bytes.resize(n_bytes);
+    // Mesa 26.2's software driver gives 20 bytes: less than its own header. There is nothing to keep then.
+    if (!begins_with(bytes, header)) bytes.clear();
     return bytes;
 }
 
 Result<void> Pipelines::write_cache(std::span<const std::byte> bytes, const VkPipelineCacheHeaderVersionOne& header) {
+    if (bytes.empty()) return {};
     // Drivers ought to check this themselves; not all do.
-    if (bytes.size() < sizeof header || std::memcmp(bytes.data(), &header, sizeof header) != 0)
-        return make_error(PONDER_STATUS_FORMAT, "the pipelines are not of this device's driver");
+    if (!begins_with(bytes, header)) return make_error(PONDER_STATUS_FORMAT, "the pipelines are not of this device's driver");
     const VkPipelineCacheCreateInfo info{
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = bytes.size(), .pInitialData = bytes.data()};
     VkPipelineCache filled = VK_NULL_HANDLE;

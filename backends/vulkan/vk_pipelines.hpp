@@ -40,8 +40,8 @@ class Pipelines {
     // it.
     Result<VkPipeline> get(const std::string& shader, std::span<const uint32_t> constants);
 
-    // The driver's cache of what it compiled. Any thread.
-    Result<std::vector<std::byte>> read_cache();
+    // The driver's cache of what it compiled; empty if the driver gives none that begins with `header`. Any thread.
+    Result<std::vector<std::byte>> read_cache(const VkPipelineCacheHeaderVersionOne& header);
     // Takes an earlier process's, which must begin with `header`; nothing may have been compiled yet. Errors: FORMAT, DEVICE.
     Result<void> write_cache(std::span<const std::byte> bytes, const VkPipelineCacheHeaderVersionOne& header);
 

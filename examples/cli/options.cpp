@@ -64,7 +64,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
               "reference"},
              "Where to compute: auto, cpu (or cpu/amx, cpu/avx512, cpu/avx2, cpu/neon, cpu/generic), vulkan or reference");
     add_integer<int32_t>(app, "--device", options.device, 0, kMaxInt - 1, "Device number, counted over all backends");
-    add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: all cores");
+    add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: as many as this process has cores");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
     add_memory_cap(app, options.memory_cap);

@@ -5,8 +5,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 #include <utility>
+
+#include "base/control_group.hpp"
 
 namespace ponder {
 
@@ -36,8 +39,10 @@ bool look_out(const Condition& condition) {
 int available_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    const int n_cores =
+        sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
+    // Threads beyond a container's share of time would stand still together until its next period, in the middle of a product.
+    return std::max(1, static_cast<int>(std::min<double>(n_cores, std::ceil(cpu_limit_of_groups()))));
 }
 
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int n_threads) {

@@ -16,7 +16,7 @@
 
 namespace ponder {
 
-// Number of cores that this process may use (its affinity mask), at least 1.
+// Number of cores that this process may use, at least 1: its affinity mask, and what processor time its control groups allow, rounded up.
 int available_cores();
 
 class ThreadPool {
