@@ -12,6 +12,7 @@ namespace ponder {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr double kLog2E = 1.4426950408889634;
 constexpr int kWeightBits = 40;  // with vocabularies up to 2^22 the sum of all weights stays below 2^63
 constexpr size_t kMaxHeap = 1024;
 static_assert(limits::kMaxVocabulary <= int64_t{1} << 22);
@@ -62,36 +63,61 @@ float to_float(double x) {
     return static_cast<float>(std::clamp(x, -kMax, kMax));
 }
 
-int32_t greedy(std::span<const float> scores) {
-    int32_t best = Sampler::kNoToken;
-    float best_score = kLowest;
-    for (size_t i = 0; i < scores.size(); ++i) {
-        if (scores[i] > best_score) {  // false for NaN, and for a tie with a lower id
-            best_score = scores[i];
-            best = static_cast<int32_t>(i);
-        }
-    }
-    return best;
-}
+// What a logit counts as: NaN stays NaN, which compares with nothing.
+float finite(float x) { return x > std::numeric_limits<float>::max() ? std::numeric_limits<float>::max() : x; }
+
+bool is_off(float penalty, float neutral) { return !std::isfinite(penalty) || penalty == neutral; }
 
 }  // namespace
 
 int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated) {
     if (logits.size() > static_cast<size_t>(limits::kMaxVocabulary)) return kNoToken;
-    scores_.resize(logits.size());
-    for (size_t i = 0; i < logits.size(); ++i) {
-        const float x = logits[i];
-        scores_[i] = x != x ? kLowest : std::min(x, std::numeric_limits<float>::max());
+    if (has_penalties()) {
+        scores_.resize(logits.size());
+        for (size_t i = 0; i < logits.size(); ++i) scores_[i] = logits[i] != logits[i] ? kLowest : finite(logits[i]);
+        apply_penalties(recent, n_generated);
+        logits = scores_;
     }
-    apply_penalties(recent, n_generated);
-    if (!(params_.temperature > 0.0f)) return greedy(scores_);
-    collect_candidates();
-    if (candidates_.empty()) return kNoToken;
+    const float top = find_tops(logits);
+    if (top == kLowest) return kNoToken;
+    if (!(params_.temperature > 0.0f)) return first_of(logits, top);
+    collect_candidates(logits, top);
     cut_top_k();
-    weigh();
+    weigh(top);
     cut_top_p();
     cut_min_p();
     return draw(n_generated);
+}
+
+bool Sampler::has_penalties() const {
+    return (params_.repetition_penalty > 0 && !is_off(params_.repetition_penalty, 1.0f)) || !is_off(params_.presence_penalty, 0.0f);
+}
+
+// The largest score of each block, to tops_, and of all.
+float Sampler::find_tops(std::span<const float> scores) {
+    constexpr size_t kLanes = 16;
+    static_assert(kBlock % kLanes == 0);
+    tops_.resize((scores.size() + kBlock - 1) / kBlock);
+    float top = kLowest;
+    for (size_t b = 0; b < tops_.size(); ++b) {
+        const auto block = scores.subspan(b * kBlock, std::min(kBlock, scores.size() - b * kBlock));
+        float lanes[kLanes];
+        std::fill_n(lanes, kLanes, kLowest);
+        size_t i = 0;
+        for (; i + kLanes <= block.size(); i += kLanes) {
+            for (size_t l = 0; l < kLanes; ++l) lanes[l] = block[i + l] > lanes[l] ? block[i + l] : lanes[l];
+        }
+        for (; i < block.size(); ++i) lanes[0] = block[i] > lanes[0] ? block[i] : lanes[0];
+        tops_[b] = finite(*std::max_element(lanes, lanes + kLanes));
+        top = std::max(top, tops_[b]);
+    }
+    return top;
+}
+
+int32_t Sampler::first_of(std::span<const float> scores, float top) const {
+    size_t i = static_cast<size_t>(std::find(tops_.begin(), tops_.end(), top) - tops_.begin()) * kBlock;
+    while (finite(scores[i]) != top) ++i;
+    return static_cast<int32_t>(i);
 }
 
 void Sampler::apply_penalties(std::span<const int32_t> recent, size_t n_generated) {
@@ -110,23 +136,28 @@ void Sampler::apply_penalties(std::span<const int32_t> recent, size_t n_generate
     };
     // In double: the product of two floats is exact there, so a compiler that fuses it into the next operation changes nothing.
     const double repetition = params_.repetition_penalty;
-    if (repetition > 0 && std::isfinite(repetition) && repetition != 1) {
+    if (repetition > 0 && !is_off(params_.repetition_penalty, 1.0f)) {
         each_once(kRepetitionWindow, [&](float& x) { x = to_float(x > 0 ? x / repetition : x * repetition); });
     }
     const double presence = params_.presence_penalty;
-    if (std::isfinite(presence) && presence != 0) {
+    if (!is_off(params_.presence_penalty, 0.0f)) {
         each_once(n_generated, [&](float& x) { x = to_float(x - presence); });
     }
 }
 
-void Sampler::collect_candidates() {
-    candidates_.resize(scores_.size());
-    size_t n = 0;
-    for (size_t i = 0; i < scores_.size(); ++i) {
-        candidates_[n] = {scores_[i], static_cast<int32_t>(i), 0};
-        n += scores_[i] > kLowest;
+// All that can be drawn: what is so far below the top that its weight is 0 is left out, and blocks of nothing else are not even read.
+void Sampler::collect_candidates(std::span<const float> scores, float top) {
+    const double reach = (kWeightBits + 1) * static_cast<double>(params_.temperature) / kLog2E;
+    const double lowest = static_cast<double>(top) - reach;
+    candidates_.reserve(scores.size());
+    candidates_.clear();
+    for (size_t b = 0; b < tops_.size(); ++b) {
+        if (!(static_cast<double>(tops_[b]) >= lowest)) continue;
+        for (size_t i = b * kBlock; i < std::min((b + 1) * kBlock, scores.size()); ++i) {
+            if (scores[i] > kLowest && static_cast<double>(scores[i]) >= lowest)
+                candidates_.push_back({finite(scores[i]), static_cast<int32_t>(i), 0});
+        }
     }
-    candidates_.resize(n);
 }
 
 void Sampler::keep_up_to(const Candidate last) {
@@ -146,12 +177,9 @@ void Sampler::cut_top_k() {
     keep_up_to(ranked_[k - 1]);
 }
 
-void Sampler::weigh() {
-    constexpr double kLog2E = 1.4426950408889634;
-    double top = kLowest;
-    for (const Candidate& c : candidates_) top = std::max(top, static_cast<double>(c.score));
+void Sampler::weigh(float top) {
     const double scale = kLog2E / static_cast<double>(params_.temperature);
-    for (Candidate& c : candidates_) c.weight = exp2_negative((top - static_cast<double>(c.score)) * scale);
+    for (Candidate& c : candidates_) c.weight = exp2_negative((static_cast<double>(top) - static_cast<double>(c.score)) * scale);
 }
 
 void Sampler::cut_top_p() {

@@ -50,17 +50,23 @@ class Sampler {
     // A total order, so that every cut through it is unique whatever the selection algorithm does with equal scores.
     static bool is_before(const Candidate& a, const Candidate& b) { return a.score > b.score || (a.score == b.score && a.id < b.id); }
 
+    bool has_penalties() const;
+    float find_tops(std::span<const float> scores);
+    int32_t first_of(std::span<const float> scores, float top) const;
     void apply_penalties(std::span<const int32_t> recent, size_t n_generated);
-    void collect_candidates();
+    void collect_candidates(std::span<const float> scores, float top);
     void keep_up_to(Candidate last);
     void cut_top_k();
-    void weigh();
+    void weigh(float top);
     void cut_top_p();
     void cut_min_p();
     int32_t draw(size_t n_generated) const;
 
+    static constexpr size_t kBlock = 64;
+
     SamplerParams params_;
-    std::vector<float> scores_;          // [n_vocab], penalised logits; -inf: not a candidate
+    std::vector<float> scores_;          // [n_vocab], penalised logits, where there are penalties; -inf: not a candidate
+    std::vector<float> tops_;            // [n_vocab / kBlock, rounded up], the largest of each block
     std::vector<uint32_t> marks_;        // [n_vocab], equals mark_ where a token was penalised in this pass
     std::vector<Candidate> candidates_;  // what is left, always by id
     std::vector<Candidate> ranked_;      // scratch of the selections
