@@ -21,8 +21,6 @@ constexpr int64_t kSpanTokens = 1024, kMostSpans = 16;
 // Rows whose spans are worked on together.
 constexpr int64_t kRowsOfWave = 4;
 
-int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
-
 // The softmax so far of one query: its largest score, and the sum of exponentials relative to it.
 struct State {
     float top = -std::numeric_limits<float>::infinity(), total = 0.0f;
@@ -116,18 +114,27 @@ void finish(const CachedHeads& cache, const float* sums, const State* states, in
         copy_padded(sums + h * padded(cache.v_dim), 0, 1, cache.v_dim, 1.0f / states[h].total, dst + h * cache.v_dim, cache.v_dim);
 }
 
+// Keys of a tile, [n_nope + n_rope, kTileTokens], of its latents [n_latent + n_rope, kTileTokens].
+const float* expand_keys(const Run& run, const HeadMaps& maps, const float* latents, int64_t n, float* dst) {
+    run.kernels.product(maps.keys, maps.n_latent, maps.n_nope, latents, kTileTokens, maps.n_latent, padded(n), dst, kTileTokens, false);
+    const int64_t n_dims = maps.n_nope + maps.n_rope;
+    std::copy_n(latents + maps.n_latent * kTileTokens, maps.n_rope * kTileTokens, dst + maps.n_nope * kTileTokens);
+    std::fill_n(dst + n_dims * kTileTokens, (padded(n_dims) - n_dims) * kTileTokens, 0.0f);
+    return dst;
+}
+
 // All queries of the item's rows, [row][head], as one matrix.
 void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
     const CachedHeads& cache = item.cache;
     const Cache rows(run, run.batch.sequences[item.first_row]);
-    const int64_t k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), page_tokens = run.program.kv_page_tokens,
+    const int64_t q_dim = item.maps == nullptr ? cache.k_dim : item.maps->n_nope + item.maps->n_rope, q_padded = padded(q_dim),
+                  k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), page_tokens = run.program.kv_page_tokens,
                   n_queries = item.n_rows * item.n_heads;
     const auto position = [&](int64_t row) { return int64_t{run.batch.positions[item.first_row + row]}; };
     float *queries = scratch.queries.data(), *scores = scratch.scores.data(), *sums = scratch.sums_of_heads.data();
     auto* states = reinterpret_cast<State*>(scratch.state.data());
     for (int64_t i = 0; i < item.n_rows; i++)
-        copy_padded(item.q + i * item.q_stride, cache.k_dim, item.n_heads, cache.k_dim, item.scale, queries + i * item.n_heads * k_padded,
-                    k_padded);
+        copy_padded(item.q + i * item.q_stride, q_dim, item.n_heads, q_dim, item.scale, queries + i * item.n_heads * q_padded, q_padded);
     std::fill_n(sums, n_queries * v_padded, 0.0f);
     std::fill_n(states, n_queries, State{});
     for (int64_t first = 0, n = 0, begin = 0; first <= position(item.n_rows - 1); first += n) {
@@ -137,9 +144,11 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         const CachedRows keys = rows.rows(first, n, cache.k_offset, cache.k_width, cache.k_first, cache.k_dim, scratch.keys.data());
         const auto [wide_keys, k_stride] = rows.widen(keys, n, k_padded, scratch.keys.data());
         run.kernels.transpose(wide_keys, k_stride, n, k_padded, scratch.transposed.data(), kTileTokens);
+        const float* columns = scratch.transposed.data();
+        if (item.maps != nullptr) columns = expand_keys(run, *item.maps, columns, n, scratch.expanded.data());
         const int64_t first_query = begin * item.n_heads, some = n_queries - first_query;
-        run.kernels.product(queries + first_query * k_padded, k_padded, some, scratch.transposed.data(), kTileTokens, k_padded, padded(n),
-                            scores, kTileTokens, false);
+        run.kernels.product(queries + first_query * q_padded, q_padded, some, columns, kTileTokens, q_padded, padded(n), scores,
+                            kTileTokens, false);
         for (int64_t i = first_query; i < n_queries; i++) {
             float* own = scores + (i - first_query) * kTileTokens;
             const int64_t n_seen = std::min(n, position(i / item.n_heads) + 1 - first);
@@ -150,6 +159,10 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         if (cache.has_values) {
             const CachedRows stored = rows.rows(first, n, cache.v_offset, cache.v_width, cache.v_first, cache.v_dim, scratch.values.data());
             std::tie(values, v_stride) = rows.widen(stored, n, v_padded, scratch.values.data());
+        } else if (item.maps != nullptr) {
+            run.kernels.product(wide_keys, k_stride, n, item.maps->values, v_padded, item.maps->n_latent, v_padded, scratch.values.data(),
+                                v_padded, false);
+            std::tie(values, v_stride) = std::pair{static_cast<const float*>(scratch.values.data()), v_padded};
         }
         run.kernels.product(scores, kTileTokens, some, values, v_stride, n, v_padded, sums + first_query * v_padded, v_padded, true);
     }
@@ -157,12 +170,12 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         finish(cache, sums + i * item.n_heads * v_padded, states + i * item.n_heads, item.n_heads, item.dst + i * item.dst_stride);
 }
 
+void grow(size_t& size, int64_t n) { size = std::max(size, static_cast<size_t>(n)); }
+
 }  // namespace
 
-void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, Sizes& sizes) {
+void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_queries, Sizes& sizes) {
     const QuantType& type = *find_quant_type(program.kv_type);
-    const int64_t n_queries = kAttendRows * n_heads;
-    const auto grow = [](size_t& size, int64_t n) { size = std::max(size, static_cast<size_t>(n)); };
     grow(sizes.keys, Cache::decoded_size(type, k_dim));
     grow(sizes.values, Cache::decoded_size(type, v_dim));
     grow(sizes.transposed, kTileTokens * padded(k_dim));
@@ -172,18 +185,24 @@ void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_di
     grow(sizes.state, n_queries * 2);
 }
 
+void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes) {
+    grow(sizes.maps, maps.n_nope * maps.n_latent + maps.n_latent * padded(v_dim));
+    grow(sizes.expanded, padded(maps.n_nope + maps.n_rope) * kTileTokens);
+    grow(sizes.values, kTileTokens * padded(v_dim));
+}
+
 void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
-    if (item.n_rows > 1) return attend_rows(run, item, scratch);
+    if (item.n_rows > 1 || item.maps != nullptr) return attend_rows(run, item, scratch);
     auto* states = reinterpret_cast<State*>(scratch.state.data());
     attend_row(run, item, 0, int64_t{run.batch.positions[item.first_row]} + 1, scratch.sums_of_heads.data(), states, scratch);
     if (!run.should_stop()) finish(item.cache, scratch.sums_of_heads.data(), states, item.n_heads, item.dst);
 }
 
-std::vector<RowRun> list_row_runs(const ponder_run& batch) {
+std::vector<RowRun> list_row_runs(const ponder_run& batch, int64_t max_rows) {
     std::vector<RowRun> runs;
     for (int32_t r = 0; r < batch.n_rows; r++) {
         const bool goes_on = r > 0 && batch.sequences[r] == batch.sequences[r - 1] && batch.positions[r] == batch.positions[r - 1] + 1;
-        if (goes_on && runs.back().n < kAttendRows)
+        if (goes_on && runs.back().n < max_rows)
             runs.back().n++;
         else
             runs.push_back({r, 1});
@@ -301,7 +320,7 @@ class Attention {
 void add_attention_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
     const ponder_attention_params& p = op.params.attention;
     const int64_t group = p.n_heads / p.n_kv_heads;
-    add_attend_sizes(program, p.k_head_dim, p.v_head_dim, group, sizes);
+    add_attend_sizes(program, p.k_head_dim, p.v_head_dim, kAttendRows * group, sizes);
     const int64_t spans = kRowsOfWave * kMostSpans * p.n_kv_heads * group * (padded(p.v_head_dim) + 2);
     sizes.spans = std::max(sizes.spans, static_cast<size_t>(spans));
 }

@@ -70,6 +70,8 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
         scratch.scores.resize(sizes.scores);
         scratch.state.resize(sizes.state);
         scratch.sums_of_heads.resize(sizes.sums_of_heads);
+        scratch.maps.resize(sizes.maps);
+        scratch.expanded.resize(sizes.expanded);
         scratch.latent.resize(sizes.latent);
         scratch.panel.resize(sizes.panel);
         scratch.sums.resize(sizes.sums);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434), absorbed: queries are mapped into the latent space, where all heads share
-// one row of keys a token, whose first part is also the values; results are mapped back.
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434). Absorbed: queries are mapped into the latent space, where all heads share
+// one row of keys a token, whose first part is also the values; results are mapped back. Expanded, where many rows share the cost: each
+// head's keys and values are made of the cache, tile by tile.
 #include <algorithm>
 
 #include "activation.hpp"
@@ -19,6 +20,9 @@ int64_t heads_at_once(int64_t n_heads, int64_t n_rows) {
     return std::clamp(kQueriesAtOnce / n_rows, std::min(kHeadsOfItem, n_heads), n_heads);
 }
 
+// Kernels take 16 elements at a time.
+bool can_expand(const ponder_mla_attention_params& p) { return p.n_latent % 16 == 0 && p.n_nope % 16 == 0; }
+
 class MlaAttention {
   public:
     MlaAttention(const Run& run, const ponder_op& op)
@@ -33,6 +37,7 @@ class MlaAttention {
           runs_(list_row_runs(run.batch)) {}
 
     void run() {
+        if (is_cheaper_expanded()) return run_expanded();
         for (first_head_ = 0; first_head_ < p_.n_heads; first_head_ += n_heads_) {
             const int64_t n = std::min<int64_t>(n_heads_, p_.n_heads - first_head_);
             in_pieces(n, p_.n_latent,
@@ -51,6 +56,67 @@ class MlaAttention {
     }
 
   private:
+    // Multiplications of one head, in float32 those of absorbed queries and results too: stored weights go some times faster.
+    bool is_cheaper_expanded() const {
+        if (!can_expand(p_)) return false;
+        constexpr int64_t kMapSpeed = 3;
+        const int64_t n_map = int64_t{p_.n_latent} * (p_.n_nope + p_.v_head_dim);
+        int64_t n_pairs = 0, n_read = 0;
+        for (const RowRun& rows : list_row_runs(run_.batch, n_rows_)) {
+            const int64_t last = run_.batch.positions[rows.first + rows.n - 1];
+            n_read += last + 1;
+            n_pairs += rows.n * (last + 1) - int64_t{rows.n} * (rows.n - 1) / 2;
+        }
+        const int64_t absorbed = n_pairs * (k_dim_ + p_.n_latent) + n_rows_ * n_map / kMapSpeed,
+                      expanded = n_pairs * (p_.n_nope + p_.n_rope + p_.v_head_dim) + n_read * n_map;
+        return expanded < absorbed;
+    }
+
+    void run_expanded() {
+        const std::vector<RowRun> runs = list_row_runs(run_.batch, n_rows_);
+        run_.pool.parallel_for(static_cast<int64_t>(runs.size()) * p_.n_heads, [&](int64_t i, int thread) {
+            if (run_.should_stop()) return;
+            ThreadScratch& scratch = run_.plan.threads[static_cast<size_t>(thread)];
+            const RowRun& rows = runs[static_cast<size_t>(i / p_.n_heads)];
+            const int64_t head = i % p_.n_heads, head_dim = p_.n_nope + p_.n_rope, q_stride = p_.n_heads * head_dim,
+                          dst_stride = int64_t{p_.n_heads} * p_.v_head_dim;
+            const HeadMaps maps = decode_maps(head, scratch);
+            AttentionItem own = item(rows, head, 1);
+            own.cache.v_dim = p_.v_head_dim;
+            own.q = run_.rows(op_.src[0]) + rows.first * q_stride + head * head_dim;
+            own.q_stride = q_stride;
+            own.dst = run_.rows(op_.dst[0]) + rows.first * dst_stride + head * p_.v_head_dim;
+            own.dst_stride = dst_stride;
+            own.maps = &maps;
+            attend(run_, own, scratch);
+        });
+    }
+
+    HeadMaps decode_maps(int64_t head, ThreadScratch& scratch) const {
+        float *keys = scratch.maps.data(), *values = keys + p_.n_nope * p_.n_latent;
+        const int64_t stride = padded(p_.v_head_dim);
+        std::fill_n(values, p_.n_latent * stride, 0.0f);
+        if (op_.src[2] >= 0) {
+            decode_transposed(run_.matrix(op_.src[1], head), 0, p_.n_latent, keys, p_.n_latent, scratch);
+            decode_transposed(run_.matrix(op_.src[2], head), 0, p_.v_head_dim, values, stride, scratch);
+        } else {
+            const Matrix both = run_.matrix(op_.src[1]);
+            const int64_t own = head * (p_.n_nope + p_.v_head_dim);
+            both.decode(own, p_.n_nope, keys);
+            decode_transposed(both, own + p_.n_nope, p_.v_head_dim, values, stride, scratch);
+        }
+        return {keys, values, p_.n_nope, p_.n_latent, p_.n_rope};
+    }
+
+    // Rows [first, first + n) become columns of dst [n_cols, stride].
+    void decode_transposed(const Matrix& matrix, int64_t first, int64_t n, float* dst, int64_t stride, ThreadScratch& scratch) const {
+        for (int64_t r = 0; r < n; r += kMapRows) {
+            const int64_t some = std::min(kMapRows, n - r);
+            matrix.decode(first + r, some, scratch.decoded.data());
+            run_.kernels.transpose(scratch.decoded.data(), matrix.n_cols, some, matrix.n_cols, dst + r, stride);
+        }
+    }
+
     // Calls work(head, first, some, scratch) for pieces of n_map_rows rows of n heads' maps.
     template <class Work>
     void in_pieces(int64_t n, int64_t n_map_rows, const Work& work) {
@@ -154,8 +220,12 @@ void add_mla_sizes(const ponder_program& program, const ponder_op& op, int32_t m
     const ponder_mla_attention_params& p = op.params.mla_attention;
     const int64_t k_dim = p.n_latent + p.n_rope, widest = std::max(p.n_latent, p.n_nope);
     add_multiply_sizes(widest, max_rows, sizes);
-    add_attend_sizes(program, k_dim, p.n_latent, kHeadsOfItem, sizes);
-    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kMapRows * p.n_latent));
+    add_attend_sizes(program, k_dim, p.n_latent, kAttendRows * kHeadsOfItem, sizes);
+    if (can_expand(p)) {
+        add_attend_sizes(program, p.n_nope + p.n_rope, p.v_head_dim, max_rows, sizes);
+        add_expanded_sizes({nullptr, nullptr, p.n_nope, p.n_latent, p.n_rope}, p.v_head_dim, sizes);
+    }
+    sizes.decoded = std::max(sizes.decoded, static_cast<size_t>(kMapRows * widest));
     sizes.latent = std::max(sizes.latent, static_cast<size_t>(max_rows * RoundedLayout(widest).n_bytes));
     // Fewer rows take more heads at a time, but no more queries than these.
     const int64_t queries =

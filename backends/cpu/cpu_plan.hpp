@@ -25,6 +25,7 @@ struct Sizes {
     size_t decoded = 0;                           // rows of types without a kernel of their own
     size_t keys = 0, values = 0, transposed = 0;  // a tile of the cache
     size_t queries = 0, scores = 0, state = 0, sums_of_heads = 0;
+    size_t maps = 0, expanded = 0;          // one head's maps out of MLA's latent space, and keys of a tile that they make
     size_t latent = 0;                      // bytes: cpu_mla.cpp's rows of one head
     size_t panel = 0, sums = 0, gated = 0;  // bytes: expanded weight rows, and what tiles sum
     // The plan's.
@@ -33,8 +34,8 @@ struct Sizes {
     size_t latents = 0;                // floats: queries and results in MLA's latent space
 
     size_t thread_bytes() const {
-        return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads) * sizeof(float) + panel + sums + gated +
-               latent;
+        return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads + maps + expanded) * sizeof(float) + panel +
+               sums + gated + latent;
     }
     size_t plan_bytes() const { return rounded + gathered + (experts + spans + latents) * sizeof(float); }
 };
@@ -53,7 +54,7 @@ class LineBytes {
 };
 
 struct ThreadScratch {
-    std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads;
+    std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads, maps, expanded;
     LineBytes panel, sums, gated, latent;
 };
 
@@ -139,6 +140,16 @@ struct CachedHeads {
     bool has_values;  // false: the values are the first v_dim elements of the keys
 };
 
+// One head's maps out of MLA's latent space, with which a tile's keys and values are made of what the cache holds: [n_latent, n_rope].
+struct HeadMaps {
+    const float* keys;    // [n_nope, n_latent]
+    const float* values;  // [n_latent, padded(v_dim)]
+    int64_t n_nope, n_latent, n_rope;
+};
+
+// Floats of a row for kernels that take 16 at a time.
+constexpr int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
+
 // Softmax(scale * q . K) . V for n_heads queries of each of n_rows rows, which follow one another in one sequence. q: [row][head] at
 // q_stride floats a row and k_dim a head; dst likewise with v_dim. Each result depends on its own query and cache alone, bit for bit.
 struct AttentionItem {
@@ -149,16 +160,19 @@ struct AttentionItem {
     float* dst;
     int64_t dst_stride;
     float scale;
+    const HeadMaps* maps = nullptr;  // not null: a query has n_nope + n_rope elements, and there is one head
 };
 void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch);
-void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, Sizes& sizes);
-// Most rows of an item.
+// n_queries: of an item, rows times heads.
+void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_queries, Sizes& sizes);
+void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes);
+// Most rows of an item of several heads.
 inline constexpr int64_t kAttendRows = 8;
 
-// Rows of the batch that follow one another in one sequence, at most kAttendRows.
+// Rows of the batch that follow one another in one sequence, at most max_rows.
 struct RowRun {
     int32_t first, n;
 };
-std::vector<RowRun> list_row_runs(const ponder_run& batch);
+std::vector<RowRun> list_row_runs(const ponder_run& batch, int64_t max_rows = kAttendRows);
 
 }  // namespace ponder::cpu
