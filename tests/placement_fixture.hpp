@@ -19,6 +19,9 @@ inline ponder::DeviceShare share_of(const std::string& backend, int32_t n_layers
     return {.device = {.backend = backend}, .n_layers = n_layers, .memory_bytes = memory_bytes};
 }
 
+// A backend in host memory that is not the reference, where the build has one.
+inline std::string host_backend() { return ponder::choose_device({.backend = "cpu"}) ? "cpu" : "reference"; }
+
 inline ponder::ModelOptions split_options(std::vector<ponder::DeviceShare> devices, bool has_experts_on_cpu = false,
                                           uint64_t memory_cap = 0) {
     ponder::ModelOptions options;

@@ -174,7 +174,7 @@ typedef struct ponder_program {
     int32_t n_vocab;
     int32_t kv_type;         /* stored type of the cache: PONDER_TYPE_F32, _F16 or _Q8_0 */
     int32_t kv_page_tokens;  /* tokens in a page */
-    uint64_t kv_page_bytes;  /* bytes of a page, all layers of this program; 0: it has no cache, and runs no arenas */
+    uint64_t kv_page_bytes;  /* bytes of a page, all layers of this program; 0: it has no cache, and its runs no arenas */
     uint64_t scratch_floats; /* float32 numbers of scratch that one row needs with the suggested offsets */
 } ponder_program;
 

@@ -67,7 +67,11 @@ PONDER_API ponder_status ponder_plan_describe_device(const ponder_plan* plan, in
                                         .weight_bytes = p.weight_bytes,
                                         .kv_bytes = p.kv_bytes,
                                         .scratch_bytes = p.scratch_bytes,
-                                        .total_bytes = p.total_bytes()};
+                                        .total_bytes = p.total_bytes(),
+                                        .first_layer = p.first_layer,
+                                        .n_layers = p.n_layers,
+                                        .n_expert_layers = p.n_expert_layers,
+                                        .memory_bytes = p.memory_bytes};
         return write_struct(device, out, "out");
     });
 }

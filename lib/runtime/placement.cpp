@@ -102,7 +102,9 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         placement.devices_.push_back({.slot = *slot, .memory_bytes = memory, .is_host = is_host, .is_named = is_named(share.device)});
         wanted.push_back(share.n_layers);
     }
-    if (placement.devices_.empty() || !placement.devices_.back().is_host) {
+    const bool takes_rest = !placement.devices_.empty() && placement.devices_.back().is_host && wanted.back() <= 0 &&
+                            placement.devices_.back().memory_bytes == 0;
+    if (!takes_rest) {
         const auto host = choose_host_device();
         if (!host) return host.error();
         placement.devices_.push_back({.slot = *host, .is_host = true, .is_named = true});

@@ -22,7 +22,9 @@ struct DeviceShare {
 };
 
 struct PlacementOptions {
-    std::vector<DeviceShare> devices{};  // layers go to them in this order, what is left to the CPU; empty: one device has all layers
+    // Layers go to them in this order, what is left to the last if that is a host device without a limit, to the CPU otherwise. Empty: one
+    // device has all layers.
+    std::vector<DeviceShare> devices{};
     bool has_experts_on_cpu = false;
 };
 
