@@ -51,6 +51,17 @@ Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, 
 
 uint64_t memory_allowed(uint64_t memory_cap) { return memory_cap != 0 ? memory_cap : memory_limit() / 10 * 9; }
 
+uint64_t bytes_outside_host(const PlacedProgram& program, const Placement& placement, int64_t n_tokens) {
+    uint64_t total = 0;
+    for (size_t i = 0; placement.is_split() && i < program.n_pieces(); i++) {
+        if (placement.devices()[i].is_host) continue;
+        const Program& piece = program.piece(i);
+        total += resident_bytes(piece) + kv_cache_bytes(program.whole().view(), piece.view().kv_page_bytes, n_tokens) +
+                 placement.scratch_bytes(program, i, n_tokens);
+    }
+    return total;
+}
+
 uint64_t kv_cache_bytes(const ponder_program& program, int64_t n_tokens) {
     return kv_cache_bytes(program, program.kv_page_bytes, n_tokens);
 }

@@ -37,6 +37,9 @@ Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, 
 // What a model may take: the cap, or without one nine tenths of what the system grants the process.
 uint64_t memory_allowed(uint64_t memory_cap);
 
+// What a split model and one session of n_tokens take on devices that do not compute in host memory, which the system does not grant.
+uint64_t bytes_outside_host(const PlacedProgram& program, const Placement& placement, int64_t n_tokens);
+
 // Cache pages of one session with n_tokens: whole pages in whole arenas.
 uint64_t kv_cache_bytes(const ponder_program& program, int64_t n_tokens);
 // What a device has of it that has page_bytes of each page of `program`'s cache.

@@ -172,7 +172,9 @@ Result<std::vector<std::byte>> Model::read_device_cache() const {
 Result<bool> Model::place_weights(PlacedProgram& program) {
     const auto n_tokens = Session::choose_context(hyper_parameters_, {});
     if (!n_tokens) return n_tokens.error();
-    const uint64_t allowed = memory_allowed(memory_cap_);
+    // A cap is for all devices together; what the system grants is the host's alone.
+    const uint64_t outside = memory_cap_ == 0 ? bytes_outside_host(program, *placement_, *n_tokens) : 0;
+    const uint64_t allowed = memory_allowed(memory_cap_) + outside;
     const auto residence = choose_residence(file_, *text_, *placement_, allowed, *n_tokens, program);
     if (!residence) return residence.error();
     if (auto checked = check_room_for_experts(*residence, allowed); !checked) return checked.error();

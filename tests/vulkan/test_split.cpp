@@ -5,7 +5,10 @@
 #include <string>
 
 #include "mock_loader.hpp"
+#include "model/architecture.hpp"
 #include "placement_fixture.hpp"
+#include "runtime/memory_needs.hpp"
+#include "runtime/model_source.hpp"
 #include "runtime/plan.hpp"
 #include "runtime/synth.hpp"
 #include "temp_file.hpp"
@@ -170,6 +173,14 @@ TEST_CASE("split: a GPU's budget holds whole layers, by default as many as it ha
     REQUIRE(half.shares.size() == 2);
     CHECK(half.shares[0].total_bytes() <= all.shares[0].total_bytes() * 2 / 3);
     CHECK(half.shares[0].n_layers > 0);
+    const auto split = open_split(kReasoner, {share_of("vulkan", half.shares[0].n_layers), share_of(host_backend())});
+    const auto file = read_model_file(kReasoner);
+    REQUIRE(file);
+    auto graph = build_graph(*file, {});
+    REQUIRE(graph);
+    const auto placed = PlacedProgram::create(std::move(graph->program), split->placement());
+    REQUIRE(placed);
+    CHECK(bytes_outside_host(*placed, split->placement(), half.context) == half.shares[0].total_bytes());
     CHECK(half.shares[1].n_layers > 0);
     CHECK(std::string(half.shares[1].device.backend->name) == host_backend());
 }
