@@ -62,6 +62,8 @@ constexpr Row kRows[] = {
     {PONDER_OP_GATHER_ROWS, one_op, shared<host::gather_rows>},
     {PONDER_OP_MOE_ROUTE, one_op, shared<host::moe_route>},
     {PONDER_OP_MOE_PREFETCH, one_op, shared<host::moe_prefetch>},
+    {PONDER_OP_RECEIVE, one_op, shared<host::receive>},
+    {PONDER_OP_SEND, one_op, shared<host::send>},
 };
 
 }  // namespace

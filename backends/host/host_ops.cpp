@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Row-wise operators: embedding, rotary embedding, cache writes, sums, gathers.
+// Row-wise operators: embedding, rotary embedding, cache writes, sums, gathers, transfers.
 #include <cmath>
 #include <cstring>
 
@@ -58,6 +58,16 @@ void add(const Run& run, const ponder_op& op) {
     const float* delta = run.rows(op.src[1]);
     const int64_t n = run.n_rows(op.src[0]) * run.width(op.src[0]);
     for (int64_t i = 0; i < n; i++) x[i] += delta[i];
+}
+
+void receive(const Run& run, const ponder_op& op) {
+    const auto n = static_cast<size_t>(run.n_rows(op.dst[0]) * run.width(op.dst[0]));
+    std::memcpy(run.rows(op.dst[0]), run.batch.transfers[op.params.transfer.slot], n * sizeof(float));
+}
+
+void send(const Run& run, const ponder_op& op) {
+    const auto n = static_cast<size_t>(run.n_rows(op.src[0]) * run.width(op.src[0]));
+    std::memcpy(run.batch.transfers[op.params.transfer.slot], run.rows(op.src[0]), n * sizeof(float));
 }
 
 void gather_rows(const Run& run, const ponder_op& op) {

@@ -91,5 +91,7 @@ void add(const Run& run, const ponder_op& op);
 void gather_rows(const Run& run, const ponder_op& op);
 void moe_route(const Run& run, const ponder_op& op);
 void moe_prefetch(const Run& run, const ponder_op& op);
+void receive(const Run& run, const ponder_op& op);
+void send(const Run& run, const ponder_op& op);
 
 }  // namespace ponder::host

@@ -78,6 +78,8 @@ constexpr OpRow kOps[] = {
     {PONDER_OP_MLA_ATTENTION, mla_attention},
     {PONDER_OP_MOE_FFN, moe_ffn},
     {PONDER_OP_MOE_PREFETCH, shared<host::moe_prefetch>},
+    {PONDER_OP_RECEIVE, shared<host::receive>},
+    {PONDER_OP_SEND, shared<host::send>},
 };
 
 }  // namespace

@@ -129,6 +129,20 @@ ponder_status cache_read(ponder_device_handle* device, void* dst, uint64_t capac
     return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a pipeline cache");
 }
 
+ponder_status device_free_bytes(int32_t index, uint64_t* out, ponder_error* err) try {
+    *out = 0;
+    const auto instance = Instance::create(false);
+    if (!instance) return report(err, instance.error());
+    const auto devices = (*instance)->list_devices();
+    if (!devices) return report(err, devices.error());
+    if (index < 0 || static_cast<size_t>(index) >= devices->size())
+        return report(err, PONDER_STATUS_NOT_FOUND, "no Vulkan device of that number");
+    *out = (*instance)->free_bytes((*devices)[static_cast<size_t>(index)]);
+    return PONDER_STATUS_OK;
+} catch (const std::bad_alloc&) {
+    return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory to list devices");
+}
+
 constexpr ponder_backend kBackend = {
     .struct_size = sizeof(ponder_backend),
     .api_version = PONDER_BACKEND_API_VERSION,
@@ -154,6 +168,7 @@ constexpr ponder_backend kBackend = {
     .device_identity = device_identity,
     .cache_write = cache_write,
     .cache_read = cache_read,
+    .device_free_bytes = device_free_bytes,
 };
 
 }  // namespace

@@ -57,6 +57,8 @@ Result<InstanceFunctions> load_instance_functions(PFN_vkGetInstanceProcAddr entr
         reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(entry(handle, "vkCreateDebugUtilsMessengerEXT"));
     table.DestroyDebugUtilsMessengerEXT =
         reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(entry(handle, "vkDestroyDebugUtilsMessengerEXT"));
+    table.GetPhysicalDeviceMemoryProperties2 =
+        reinterpret_cast<PFN_vkGetPhysicalDeviceMemoryProperties2>(entry(handle, "vkGetPhysicalDeviceMemoryProperties2"));
     table.GetPhysicalDeviceCooperativeMatrixPropertiesKHR = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
         entry(handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     return table;

@@ -240,6 +240,31 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     return traits;
 }
 
+uint64_t Instance::free_bytes(VkPhysicalDevice device) const {
+    uint32_t n = 0;
+    functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n, nullptr);
+    std::vector<VkExtensionProperties> extensions(n);
+    functions_.EnumerateDeviceExtensionProperties(device, nullptr, &n, extensions.data());
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    const bool has_budget =
+        functions_.GetPhysicalDeviceMemoryProperties2 != nullptr && has_extension(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (has_budget) {
+        functions_.GetPhysicalDeviceMemoryProperties2(device, &memory);
+    } else {
+        functions_.GetPhysicalDeviceMemoryProperties(device, &memory.memoryProperties);
+    }
+    uint64_t largest = 0, free = 0;
+    for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount; i++) {
+        const VkMemoryHeap& heap = memory.memoryProperties.memoryHeaps[i];
+        if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) == 0 || heap.size <= largest) continue;
+        largest = heap.size;
+        const uint64_t left = budget.heapBudget[i] > budget.heapUsage[i] ? budget.heapBudget[i] - budget.heapUsage[i] : 0;
+        free = has_budget ? std::min<uint64_t>(left, heap.size) : heap.size;
+    }
+    return free;
+}
+
 // Fragments are dealt out to subgroups, so their number in a workgroup must be known.
 void Instance::probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};

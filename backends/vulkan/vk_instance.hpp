@@ -40,6 +40,8 @@ class Instance {
     const InstanceFunctions& functions() const { return functions_; }
     Result<std::vector<VkPhysicalDevice>> list_devices() const;
     DeviceTraits probe(VkPhysicalDevice device) const;
+    // Of the largest heap that is the device's own, what this process may still take; all of it where the driver does not say.
+    uint64_t free_bytes(VkPhysicalDevice device) const;
     int32_t n_messages() const { return n_messages_.load(); }
 
   private:

@@ -3,6 +3,7 @@
 #include "vk_plan.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 
@@ -10,7 +11,15 @@ namespace ponder::vk {
 
 namespace {
 
-constexpr size_t kMaxClasses = 32;
+constexpr size_t kMaxClassesOfPart = 32;
+
+// Parts that the program may be run in.
+size_t count_parts(const ponder_program& program) {
+    size_t n = 1;
+    for (int32_t i = 1; i < program.n_ops; i++)
+        n += program.ops[i].kind == PONDER_OP_RECEIVE && program.ops[i - 1].kind != PONDER_OP_RECEIVE;
+    return n;
+}
 
 uint32_t stride_of_logits(const ponder_program& program) { return (static_cast<uint32_t>(program.n_vocab) + 3) / 4 * 4; }
 
@@ -38,6 +47,10 @@ void record_op(const Recording& r, int32_t op) {
             return record_add(r, op);
         case PONDER_OP_GATHER_ROWS:
             return record_gather_rows(r, op);
+        case PONDER_OP_RECEIVE:
+            return record_receive(r, op);
+        case PONDER_OP_SEND:
+            return record_send(r, op);
         case PONDER_OP_LOGITS:
             return record_logits(r, op);
         case PONDER_OP_MLA_ATTENTION:
@@ -87,9 +100,14 @@ Result<void> Plan::start() {
     if (!fence) return fence.error();
     fence_ = *fence;
     // Compiled now, so that nobody waits for it at the first token.
+    max_classes_ = kMaxClassesOfPart * count_parts(program_);
     for (const int32_t n : {1, max_rows_}) {
-        if (auto shape = shape_class(n, std::min(1, max_outputs_)); !shape) return shape.error();
+        if (auto shape = shape_class(n, std::min(1, max_outputs_), {0, program_.n_ops}); !shape) return shape.error();
     }
+    if (data_.n_slots() == 0) return {};
+    // Run in parts, it will not be run as a whole.
+    for (ShapeClass& shape : classes_) forget(shape);
+    classes_.clear();
     return {};
 }
 
@@ -131,14 +149,15 @@ void Plan::forget(ShapeClass& shape) {
     shape.segments.clear();
 }
 
-Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs) {
-    const auto found =
-        std::find_if(classes_.begin(), classes_.end(), [&](const ShapeClass& c) { return c.n_rows == n_rows && c.n_outputs == n_outputs; });
+Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, RunData::Part part) {
+    const auto found = std::find_if(classes_.begin(), classes_.end(), [&](const ShapeClass& c) {
+        return c.n_rows == n_rows && c.n_outputs == n_outputs && c.part.begin == part.begin && c.part.end == part.end;
+    });
     if (found != classes_.end()) {
         classes_.splice(classes_.begin(), classes_, found);
         return &classes_.front();
     }
-    ShapeClass shape{n_rows, n_outputs, {}};
+    ShapeClass shape{n_rows, n_outputs, part, {}};
     Recorder recorder(device_, shape.segments);
     const Recording recording{device_,
                               recorder,
@@ -153,12 +172,12 @@ Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs) {
                               logits_stride_,
                               static_cast<uint32_t>(n_rows),
                               static_cast<uint32_t>(n_outputs)};
-    for (int32_t i = 0; i < program_.n_ops && !recorder.has_failed(); i++) record_op(recording, i);
+    for (int32_t i = part.begin; i < part.end && !recorder.has_failed(); i++) record_op(recording, i);
     if (auto finished = recorder.finish(); !finished) {
         forget(shape);
         return finished.error();
     }
-    if (classes_.size() >= kMaxClasses) {
+    if (classes_.size() >= max_classes_) {
         forget(classes_.back());
         classes_.pop_back();
     }
@@ -177,6 +196,11 @@ Result<void> Plan::check(const ponder_run& run) const {
         const int64_t capacity = int64_t{run.kv[run.sequences[r]].n_pages} * program_.kv_page_tokens;
         if (run.positions[r] < 0 || run.positions[r] >= capacity) return refuse("position outside of the cache");
     }
+    const RunData::Part part = RunData::part_of(program_, run);
+    if (part.begin < 0 || part.end < part.begin || part.end > program_.n_ops) return refuse("operators outside of the program");
+    if (data_.n_slots() > 0 &&
+        (run.struct_size < offsetof(ponder_run, n_transfers) + sizeof run.n_transfers || run.n_transfers < data_.n_slots()))
+        return refuse("rows of other devices are missing");
     for (int32_t o = 0; o < run.n_outputs; o++) {
         if (run.output_rows[o] < 0 || run.output_rows[o] >= run.n_rows) return refuse("output of an unknown row");
     }
@@ -188,7 +212,7 @@ Result<void> Plan::run(const ponder_run& run) {
     const auto should_stop = [&] { return run.should_stop != nullptr && run.should_stop(run.user_data) != 0; };
     const Error cancelled{PONDER_STATUS_CANCELLED, "cancelled"};
     if (should_stop()) return cancelled;
-    const auto shape = shape_class(run.n_rows, run.n_outputs);
+    const auto shape = shape_class(run.n_rows, run.n_outputs, RunData::part_of(program_, run));
     if (!shape) return shape.error();
     if (auto filled = data_.fill(run); !filled) return filled;
     const auto n_vocab = static_cast<size_t>(program_.n_vocab);
@@ -200,6 +224,7 @@ Result<void> Plan::run(const ponder_run& run) {
         }
         if (should_stop()) return cancelled;
     }
+    data_.deliver(run);
     return {};
 }
 

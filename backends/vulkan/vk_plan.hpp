@@ -23,6 +23,7 @@ class Plan {
   private:
     struct ShapeClass {
         int32_t n_rows, n_outputs;
+        RunData::Part part;
         std::vector<Segment> segments;
     };
 
@@ -31,7 +32,7 @@ class Plan {
     Result<void> start();
     Result<void> place_weights();
     Result<void> check(const ponder_run& run) const;
-    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs);
+    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs, RunData::Part part);
     void forget(ShapeClass& shape);
 
     Device& device_;
@@ -44,6 +45,7 @@ class Plan {
     Allocation scratch_, logits_, host_logits_;
     uint32_t logits_stride_ = 0;
     VkFence fence_ = VK_NULL_HANDLE;
+    size_t max_classes_ = 0;
     std::list<ShapeClass> classes_;  // the latest used first
 };
 

@@ -234,9 +234,11 @@ Layout lay_out(const ponder_program& program, int32_t max_rows, int32_t max_outp
         for (const int32_t id : op.src) touch(id, i);
         for (const int32_t id : op.dst) touch(id, i);
         // Experts' numbers are read as one list.
-        if (op.kind == PONDER_OP_MOE_ROUTE) {
-            for (const int32_t id : op.dst) layout.strides[static_cast<size_t>(id)] = static_cast<uint32_t>(program.operands[id].dims[0]);
-        }
+        const auto pack_rows = [&](int32_t id) {
+            layout.strides[static_cast<size_t>(id)] = static_cast<uint32_t>(program.operands[id].dims[0]);
+        };
+        if (op.kind == PONDER_OP_MOE_ROUTE) pack_rows(op.dst[0]), pack_rows(op.dst[1]);
+        if (op.kind == PONDER_OP_MOE_FFN) pack_rows(op.src[1]), pack_rows(op.src[2]);
         const Merge& merge = layout.merges[static_cast<size_t>(i)];
         if (merge.added_to >= 0) touch(merge.added_to, i);
         if (merge.norm >= 0) touch(program.ops[merge.norm].src[0], i);

@@ -3,6 +3,7 @@
 #include "vk_recorder.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ponder::vk {
 
@@ -96,7 +97,7 @@ void Recorder::end_segment(int32_t first_logits, int32_t n_logits) {
     Segment& segment = segments_.back();
     segment.first_logits = first_logits;
     segment.n_logits = n_logits;
-    if (n_logits > 0) {
+    if (n_logits > 0 || std::exchange(is_shown_, false)) {
         const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                       .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                       .dstAccessMask = VK_ACCESS_HOST_READ_BIT};

@@ -47,6 +47,8 @@ class Recorder {
 
     // Work as multiplications; a segment ends after so many that waiting for it is short.
     void add_work(double multiplications);
+    // What the open segment copied is for the host to read when the segment is done.
+    void show_to_host() { is_shown_ = true; }
     // Ends the segment; the next dispatch begins another.
     void end_segment(int32_t first_logits = 0, int32_t n_logits = 0);
     Result<void> finish();
@@ -61,7 +63,7 @@ class Recorder {
 
     Device& device_;
     std::vector<Segment>& segments_;
-    bool is_open_ = false;
+    bool is_open_ = false, is_shown_ = false;
     double work_ = 0.0;
     std::vector<Access> since_barrier_;
     Result<void> result_;

@@ -74,6 +74,8 @@ void record_kv_write(const Recording& r, int32_t op);
 void record_swiglu(const Recording& r, int32_t op);
 void record_add(const Recording& r, int32_t op);
 void record_gather_rows(const Recording& r, int32_t op);
+void record_receive(const Recording& r, int32_t op);
+void record_send(const Recording& r, int32_t op);
 void record_matmul(const Recording& r, int32_t op);
 void record_logits(const Recording& r, int32_t op);
 void record_attention(const Recording& r, int32_t op);

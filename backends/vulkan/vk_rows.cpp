@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Row-wise operators: embeddings, norms, rotations, cache writes, sums, gathers.
+// Row-wise operators: embeddings, norms, rotations, cache writes, sums, gathers, transfers.
 #include "vk_recording.hpp"
 
 namespace ponder::vk {
@@ -41,6 +41,19 @@ uint32_t cache_type(const ponder_program& program) {
 void record_embed(const Recording& r, int32_t op) {
     const int32_t dst = r.program.ops[op].dst[0];
     r.recorder.copy(r.data.memory(), r.data.embedding(op), r.scratch_memory, r.address(dst) - r.scratch_memory.address, r.n_bytes(dst));
+}
+
+void record_receive(const Recording& r, int32_t op) {
+    const int32_t dst = r.program.ops[op].dst[0];
+    r.recorder.copy(r.data.memory(), r.data.slot(r.program.ops[op]), r.scratch_memory, r.address(dst) - r.scratch_memory.address,
+                    r.n_bytes(dst));
+}
+
+void record_send(const Recording& r, int32_t op) {
+    const int32_t src = r.program.ops[op].src[0];
+    r.recorder.copy(r.scratch_memory, r.address(src) - r.scratch_memory.address, r.data.sent_memory(), r.data.sent_place(r.program.ops[op]),
+                    r.n_bytes(src));
+    r.recorder.show_to_host();
 }
 
 void record_rms_norm(const Recording& r, int32_t op) {

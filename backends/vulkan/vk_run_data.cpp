@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <set>
 
@@ -22,6 +23,13 @@ bool shares_angles(const ponder_op& a, const ponder_op& b) {
 RunData::~RunData() {
     device_.memory().free(memory_);
     device_.memory().free(pages_);
+    device_.memory().free(sent_);
+}
+
+RunData::Part RunData::part_of(const ponder_program& program, const ponder_run& run) {
+    const bool has_part = run.struct_size >= offsetof(ponder_run, n_transfers) + sizeof run.n_transfers && run.n_ops != 0;
+    if (!has_part) return {0, program.n_ops};
+    return {run.first_op, run.n_ops > program.n_ops ? -1 : run.first_op + run.n_ops};
 }
 
 RunData::Places RunData::find_places(const ponder_program& program, const Layout& layout, int32_t max_rows, int32_t max_outputs) {
@@ -44,12 +52,20 @@ RunData::Places RunData::find_places(const ponder_program& program, const Layout
                                        [&](const auto& other) { return shares_angles(op, program.ops[other.first]); });
         places.angles[i] = same != places.angles.end() ? same->second : take(rows * static_cast<uint64_t>(op.params.rope.n_rot) * 4);
     }
+    places.slots_begin = at;
+    for (int32_t i = 0; i < program.n_ops; i++) {
+        const ponder_op& op = program.ops[i];
+        if ((op.kind != PONDER_OP_RECEIVE && op.kind != PONDER_OP_SEND) || places.slots.contains(op.params.transfer.slot)) continue;
+        const int64_t width = program.operands[op.kind == PONDER_OP_SEND ? op.src[0] : op.dst[0]].dims[0];
+        places.slots[op.params.transfer.slot] = take(rows * static_cast<uint64_t>((width + 3) / 4 * 4) * 4);
+    }
     places.n_bytes = at;
     return places;
 }
 
 uint64_t RunData::bytes(const ponder_program& program, const Layout& layout, int32_t max_rows, int32_t max_outputs, int64_t n_context) {
-    return find_places(program, layout, max_rows, max_outputs).n_bytes + static_cast<uint64_t>(n_context / program.kv_page_tokens + 1) * 8;
+    const Places places = find_places(program, layout, max_rows, max_outputs);
+    return places.n_bytes + (places.n_bytes - places.slots_begin) + static_cast<uint64_t>(n_context / program.kv_page_tokens + 1) * 8;
 }
 
 Result<void> RunData::start(const Layout& layout, int32_t max_rows, int32_t max_outputs) {
@@ -59,6 +75,12 @@ Result<void> RunData::start(const Layout& layout, int32_t max_rows, int32_t max_
     if (!memory) return memory.error();
     memory_ = *memory;
     std::memset(memory_.mapped, 0, places_.n_bytes);
+    if (!places_.slots.empty()) {
+        // As long as what is received, so that both have their slots at the same offsets from slots_begin.
+        auto sent = device_.memory().allocate(places_.n_bytes - places_.slots_begin, MemoryKind::kReadback);
+        if (!sent) return sent.error();
+        sent_ = *sent;
+    }
     for (const auto& [op, place] : places_.embeddings) {
         const ponder_operand& table = program_.operands[program_.ops[op].src[0]];
         Buffer* buffer = own(table.slices != nullptr ? table.slices[0].buffer : table.buffer);
@@ -86,6 +108,7 @@ Result<void> RunData::start(const Layout& layout, int32_t max_rows, int32_t max_
 }
 
 Result<void> RunData::fill_pages(const ponder_run& run) {
+    if (program_.kv_page_bytes == 0) return {};
     uint64_t n_pages = 0;
     for (int32_t s = 0; s < run.n_sequences; s++) n_pages += static_cast<uint64_t>(run.kv[s].n_pages);
     if (n_pages * 8 > pages_.n_bytes) {
@@ -150,7 +173,34 @@ void RunData::fill_embedding(const ponder_run& run, int32_t op, uint64_t place) 
     }
 }
 
+// Rows come packed; on the device each begins at a multiple of its stride.
+void RunData::fill_received(const ponder_run& run, const ponder_op& op) {
+    const uint64_t row_bytes = static_cast<uint64_t>(program_.operands[op.dst[0]].dims[0]) * 4,
+                   stride = strides_[static_cast<size_t>(op.dst[0])] * uint64_t{4};
+    const auto* rows = reinterpret_cast<const std::byte*>(run.transfers[op.params.transfer.slot]);
+    for (uint64_t r = 0; r < static_cast<uint64_t>(run.n_rows); r++)
+        std::memcpy(memory_.mapped + slot(op) + r * stride, rows + r * row_bytes, row_bytes);
+}
+
+void RunData::deliver(const ponder_run& run) const {
+    const Part part = part_of(program_, run);
+    for (int32_t i = part.begin; i < part.end; i++) {
+        const ponder_op& op = program_.ops[i];
+        if (op.kind != PONDER_OP_SEND) continue;
+        const uint64_t row_bytes = static_cast<uint64_t>(program_.operands[op.src[0]].dims[0]) * 4,
+                       stride = strides_[static_cast<size_t>(op.src[0])] * uint64_t{4};
+        auto* rows = reinterpret_cast<std::byte*>(run.transfers[op.params.transfer.slot]);
+        for (uint64_t r = 0; r < static_cast<uint64_t>(run.n_rows); r++)
+            std::memcpy(rows + r * row_bytes, sent_.mapped + sent_place(op) + r * stride, row_bytes);
+    }
+}
+
 Result<void> RunData::fill(const ponder_run& run) {
+    const Part part = part_of(program_, run);
+    for (int32_t i = part.begin; i < part.end; i++) {
+        if (program_.ops[i].kind == PONDER_OP_RECEIVE) fill_received(run, program_.ops[i]);
+    }
+    if (part.begin > 0) return {};
     if (auto filled = fill_pages(run); !filled) return filled;
     const auto n_rows = static_cast<size_t>(run.n_rows);
     std::memcpy(memory_.mapped + places_.positions, run.positions, n_rows * 4);

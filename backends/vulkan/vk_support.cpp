@@ -28,6 +28,8 @@ const char* find_shape_obstacle(const ponder_program& program, const ponder_op& 
         case PONDER_OP_GATHER_ROWS:
         case PONDER_OP_LOGITS:
         case PONDER_OP_MOE_FFN:
+        case PONDER_OP_RECEIVE:
+        case PONDER_OP_SEND:
             return nullptr;
         case PONDER_OP_KV_WRITE:
             return find_cache_obstacle(program, op.params.kv_write);

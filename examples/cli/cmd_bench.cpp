@@ -195,7 +195,8 @@ class BenchCommand : public Command {
     // Cache bytes of one token in the type that the sessions use, as the plan has them.
     uint64_t kv_bytes_per_token() const {
         ProgressBar bar;
-        const ponder_model_params params = to_model_params(options_, bar);
+        Placement placement;
+        const ponder_model_params params = to_model_params(options_, bar, placement);
         const ponder_session_params session_params = to_session_params(options_, 0);
         ponder_error error;
         ponder_plan* plan = nullptr;

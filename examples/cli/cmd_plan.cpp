@@ -18,7 +18,8 @@ class PlanCommand : public Command {
     void run() override {
         const std::string path = model_path(options_);
         ProgressBar bar;
-        const ponder_model_params params = to_model_params(options_, bar);
+        Placement placement;
+        const ponder_model_params params = to_model_params(options_, bar, placement);
         const ponder_session_params session_params = to_session_params(options_, 0);
         ponder_error error;
         ponder_plan* created = nullptr;
@@ -42,10 +43,14 @@ class PlanCommand : public Command {
             list.push_back(Json{{"device", device.index},
                                 {"backend", device.backend},
                                 {"name", device.name},
+                                {"first_layer", device.first_layer},
+                                {"layers", device.n_layers},
+                                {"expert_layers", device.n_expert_layers},
                                 {"weight_bytes", device.weight_bytes},
                                 {"kv_bytes", device.kv_bytes},
                                 {"scratch_bytes", device.scratch_bytes},
-                                {"total_bytes", device.total_bytes}});
+                                {"total_bytes", device.total_bytes},
+                                {"memory_bytes", device.memory_bytes}});
         }
         Json document{{"fits", info.fits != 0},
                       {"streams", info.is_streaming != 0},
@@ -65,13 +70,23 @@ class PlanCommand : public Command {
         write_out(to_json_line(document).append("\n"));
     }
 
+    // "0-13"; "-" for a device that has experts alone.
+    static std::string to_range(const ponder_plan_device& device) {
+        if (device.n_layers == 0) return "-";
+        return std::to_string(device.first_layer) + "-" + std::to_string(device.first_layer + device.n_layers - 1);
+    }
+
     void print_table(const ponder_plan_info& info, const std::vector<ponder_plan_device>& devices) const {
-        print_out("%-32s %12s %12s %12s %12s\n", "device", "weights", "cache", "scratch", "total");
+        print_out("%-32s %8s %12s %12s %12s %12s\n", "device", "layers", "weights", "cache", "scratch", "total");
         for (const ponder_plan_device& device : devices) {
             const std::string name = std::string(device.backend) + " " + one_line(device.name);
-            print_out("%-32.32s %12s %12s %12s %12s\n", name.c_str(), format_bytes(device.weight_bytes).c_str(),
-                      format_bytes(device.kv_bytes).c_str(), format_bytes(device.scratch_bytes).c_str(),
-                      format_bytes(device.total_bytes).c_str());
+            print_out("%-32.32s %8s %12s %12s %12s %12s\n", name.c_str(), to_range(device).c_str(),
+                      format_bytes(device.weight_bytes).c_str(), format_bytes(device.kv_bytes).c_str(),
+                      format_bytes(device.scratch_bytes).c_str(), format_bytes(device.total_bytes).c_str());
+        }
+        for (const ponder_plan_device& device : devices) {
+            if (device.n_expert_layers == 0 || devices.size() == 1) continue;
+            print_out("routed experts of %d layers run on %s %s\n", device.n_expert_layers, device.backend, one_line(device.name).c_str());
         }
         print_out("host: library and vocabulary     %s\n", format_bytes(info.host_bytes).c_str());
         if (info.is_streaming) print_out("experts, read when needed: kept  %s\n", format_bytes(info.expert_bytes).c_str());

@@ -37,7 +37,8 @@ std::string model_path(const ModelOptions& options) {
 
 OpenedModel open_model(const ModelOptions& options, ProgressBar& bar) {
     const std::string path = model_path(options);
-    ponder_model_params params = to_model_params(options, bar);
+    Placement placement;
+    ponder_model_params params = to_model_params(options, bar, placement);
     std::error_code problem;
     const bool has_cache = !options.device_cache.empty() && std::filesystem::exists(options.device_cache, problem);
     const std::string cache = has_cache ? read_file(options.device_cache) : std::string();

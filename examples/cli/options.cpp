@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace ponder::tool {
 namespace {
@@ -32,14 +33,20 @@ void add_model_path(CLI::App& app, std::string& path) {
         ->type_name("FILE");
 }
 
-void add_memory_cap(CLI::App& app, uint64_t& memory_cap) {
-    const auto store = [&memory_cap](const std::string& text) {
-        memory_cap = parse_bytes(text).value_or(0);
-        if (memory_cap == 0) reject_value("--memory-cap", text, "a number of bytes, such as 6GiB or 800M");
+void add_bytes(CLI::App& app, const std::string& name, uint64_t& target, const std::string& help) {
+    const auto store = [name, &target](const std::string& text) {
+        target = parse_bytes(text).value_or(0);
+        if (target == 0) reject_value(name, text, "a number of bytes, such as 6GiB or 800M");
     };
-    app.add_option_function<std::string>(
-           "--memory-cap", store, "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB")
-        ->type_name("BYTES");
+    app.add_option_function<std::string>(name, store, help)->type_name("BYTES");
+}
+
+void add_placement(CLI::App& app, ModelOptions& options) {
+    add_integer<int32_t>(app, "--device-layers", options.device_layers, 0, kMaxInt, "Layers to run on the device; the CPU runs the others");
+    add_bytes(app, "--device-memory", options.device_memory,
+              "Run as many layers on the device as fit into so many of its bytes; the CPU runs the others");
+    app.add_flag("--experts-on-cpu", options.has_experts_on_cpu,
+                 "Run routed experts on the CPU, and the rest of their layers on the device");
 }
 
 }  // namespace
@@ -67,7 +74,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: as many as this process has cores");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
-    add_memory_cap(app, options.memory_cap);
+    add_bytes(app, "--memory-cap", options.memory_cap,
+              "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB");
+    add_placement(app, options);
     app.add_option("--device-cache", options.device_cache,
                    "File that keeps what a GPU's driver compiled, for a quicker next start; made if it is not there")
         ->type_name("FILE");
@@ -96,7 +105,7 @@ void add_generation_options(CLI::App& app, GenerationOptions& options) {
     app.add_flag("--raw", options.is_raw, "No chat template: the text is continued; the default for models that have none");
 }
 
-ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& bar) {
+ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& bar, Placement& placement) {
     ponder_model_params params = PONDER_MODEL_PARAMS_INIT;
     params.n_threads = options.n_threads.value_or(0);
     params.backend = options.backend.c_str();
@@ -104,6 +113,17 @@ ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& ba
     params.memory_cap = options.memory_cap;
     params.on_progress = ProgressBar::on_progress;
     params.progress_user_data = &bar;
+    const bool has_share = options.device_layers || options.device_memory > 0;
+    if (!has_share && !options.has_experts_on_cpu) return params;
+    placement.placement.experts_on_cpu = options.has_experts_on_cpu ? 1 : 0;
+    params.placement = &placement.placement;
+    if (!has_share) return params;
+    placement.device.backend = std::exchange(params.backend, nullptr);
+    placement.device.device = std::exchange(params.device, 0);
+    placement.device.memory_bytes = options.device_memory;
+    if (options.device_layers) placement.device.n_layers = *options.device_layers == 0 ? PONDER_LAYERS_NONE : *options.device_layers;
+    placement.placement.devices = &placement.device;
+    placement.placement.n_devices = 1;
     return params;
 }
 

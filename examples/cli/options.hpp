@@ -25,8 +25,11 @@ struct ModelOptions {
     std::optional<int32_t> n_threads;  // at least 1
     std::optional<int32_t> context;    // tokens, at least 1
     uint64_t seed = 0;
-    uint64_t memory_cap = 0;   // bytes; 0: none
-    std::string device_cache;  // file; "": none
+    uint64_t memory_cap = 0;               // bytes; 0: none
+    std::string device_cache;              // file; "": none
+    std::optional<int32_t> device_layers;  // on the device, the others on the CPU
+    uint64_t device_memory = 0;            // bytes of the device that layers may fill; 0: not asked for
+    bool has_experts_on_cpu = false;
     bool is_json = false;
 };
 
@@ -49,8 +52,14 @@ void add_json_option(CLI::App& app, bool& is_json);
 void add_verbose_option(CLI::App& app);
 void add_generation_options(CLI::App& app, GenerationOptions& options);
 
-// The returned structs borrow `options` and `bar` (and `stops`, which is filled).
-ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& bar);
+// What ponder_model_params.placement points to.
+struct Placement {
+    ponder_device_share device = PONDER_DEVICE_SHARE_INIT;
+    ponder_placement placement = PONDER_PLACEMENT_INIT;
+};
+
+// The returned structs borrow `options` and `bar` (and `placement` and `stops`, which are filled).
+ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& bar, Placement& placement);
 // `default_context` applies without --context; 0: the library's default.
 ponder_session_params to_session_params(const ModelOptions& options, int32_t default_context);
 ponder_generation_params to_generation_params(const GenerationOptions& options, uint64_t seed, const ponder_model_info& model,

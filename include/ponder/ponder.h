@@ -123,6 +123,7 @@ typedef int32_t (*ponder_progress_fn)(void *user_data, int32_t stage, double fra
 /* ---- Models ------------------------------------------------------------------------------------------------------- */
 
 typedef struct ponder_model ponder_model;
+typedef struct ponder_placement ponder_placement; /* ponder_placement.h */
 
 typedef struct ponder_model_params {
     uint32_t struct_size;
@@ -135,8 +136,9 @@ typedef struct ponder_model_params {
     void *progress_user_data;
     const void *device_cache; /* what ponder_model_device_cache gave an earlier process; NULL: none. Read during the call only */
     size_t device_cache_size;
+    const ponder_placement *placement; /* several devices, in the place of `backend` and `device`; NULL: all of the model on one. Read during the call */
 } ponder_model_params;
-#define PONDER_MODEL_PARAMS_INIT { sizeof(ponder_model_params), 0, NULL, 0, 0, 0, NULL, NULL, NULL, 0 }
+#define PONDER_MODEL_PARAMS_INIT { sizeof(ponder_model_params), 0, NULL, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
 
 /* Strings are borrowed until the model is closed. */
 typedef struct ponder_model_info {
@@ -144,8 +146,8 @@ typedef struct ponder_model_info {
     int32_t n_vocab;
     const char *architecture;   /* "llama", "qwen2", "qwen3" */
     const char *name;           /* from the file; "" if it has none */
-    const char *backend;        /* backend in use */
-    const char *device;         /* device in use */
+    const char *backend;        /* backend in use; of several devices, the first layer's */
+    const char *device;         /* device in use; likewise, and so isa */
     const char *isa;            /* instruction set or feature level in use */
     int64_t n_parameters;
     int64_t context_length;     /* tokens that the model was trained for */
@@ -359,45 +361,6 @@ typedef struct ponder_evaluation {
  * (a session twice, or of another model). */
 PONDER_API ponder_status ponder_model_evaluate(ponder_model *model, const ponder_evaluation *items, size_t n_items, ponder_error *err);
 
-/* ---- Plan: what a model costs, before it is opened ------------------------------------------------------------------- */
-
-typedef struct ponder_plan ponder_plan;
-
-typedef struct ponder_plan_info {
-    uint32_t struct_size;
-    int32_t n_devices;          /* devices with a share; at least 1 */
-    uint64_t weight_bytes;      /* that stay in memory, mapped or uploaded */
-    uint64_t kv_bytes;          /* one session filled to `context` */
-    uint64_t scratch_bytes;     /* activations */
-    uint64_t host_bytes;        /* library, vocabulary, tables, logits: an estimate from the file's own counts */
-    uint64_t total_bytes, kv_bytes_per_token;
-    uint64_t decode_bytes;      /* weight bytes that one decode step reads */
-    int64_t context;            /* the context planned for */
-    int64_t max_context;        /* the largest context under memory_cap (at most the model's own); 0 if none fits; the model's without a cap */
-    int32_t fits;               /* 1 if total_bytes is within memory_cap, or there is none */
-    int32_t is_streaming;       /* 1 if memory_cap does not hold the model, but does without its experts, which are read when needed */
-    uint64_t expert_bytes, least_bytes; /* kept of streamed experts, part of the total; the smallest memory_cap that fits */
-} ponder_plan_info;
-#define PONDER_PLAN_INFO_INIT { sizeof(ponder_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-
-typedef struct ponder_plan_device {
-    uint32_t struct_size;
-    int32_t index;              /* device number, as in ponder_device_describe */
-    const char *backend;        /* static */
-    const char *name;           /* lives as long as the process */
-    uint64_t weight_bytes, kv_bytes, scratch_bytes, total_bytes;
-} ponder_plan_device;
-#define PONDER_PLAN_DEVICE_INIT { sizeof(ponder_plan_device), 0, NULL, NULL, 0, 0, 0, 0 }
-
-/* Computes the cost of opening `path` with these params and one session of these params (each may be NULL), from the file's header alone.
- * Of a folder config.json is enough. Errors: as ponder_model_open, but not MEMORY_CAP: a plan over the cap is a plan with fits = 0. */
-PONDER_API ponder_status ponder_plan_create(const char *path, const ponder_model_params *params, const ponder_session_params *session_params,
-                                            ponder_plan **out, ponder_error *err);
-PONDER_API void ponder_plan_destroy(ponder_plan *plan);
-PONDER_API ponder_status ponder_plan_describe(const ponder_plan *plan, ponder_plan_info *out, ponder_error *err);
-/* Share of device `i` of 0..n_devices-1. Errors: NOT_FOUND. */
-PONDER_API ponder_status ponder_plan_describe_device(const ponder_plan *plan, int32_t i, ponder_plan_device *out, ponder_error *err);
-
 /* ---- Model files: looking inside, making test models ----------------------------------------------------------------- */
 
 typedef struct ponder_file ponder_file;
@@ -495,6 +458,8 @@ PONDER_API ponder_status ponder_file_convert(const char *in, const char *out, co
 #endif
 
 #include "ponder_cache.h"
+#include "ponder_placement.h"
+#include "ponder_plan.h"
 #include "ponder_streaming.h"
 
 #endif /* PONDER_PONDER_H */

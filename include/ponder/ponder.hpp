@@ -265,7 +265,8 @@ class Model {
     // The first file of a split model stands for all. Progress: Stage::kOpen, Stage::kPrepare.
     static Model open(const std::string& path, const ModelOptions& options = {}) {
         detail::Progress progress{options.on_progress, nullptr};
-        const ponder_model_params params = detail::model_params(options, progress);
+        detail::Placement placement;
+        const ponder_model_params params = detail::model_params(options, progress, placement);
         ponder_model* handle = nullptr;
         ponder_error err;
         const ponder_status status = ponder_model_open(detail::c_text(path, "path"), &params, &handle, &err);

@@ -83,7 +83,12 @@ typedef enum ponder_op_kind {
      * [n_embd, 2 * n_ff, n_experts]. No other expert's weights are touched. */
     PONDER_OP_MOE_FFN = 13,
     /* A guess: the experts src0 (numbers from a route) of the streamed weights src1, src2, src3 will be used soon. May be ignored. */
-    PONDER_OP_MOE_PREFETCH = 14
+    PONDER_OP_MOE_PREFETCH = 14,
+
+    /* Rows of float32 from and to the run's host memory (ponder_run.transfers), where a model's operators are shared among devices: each has a
+     * program of its own, whose parts run in turn with the other devices'. */
+    PONDER_OP_RECEIVE = 15, /* dst0 = transfers[slot] */
+    PONDER_OP_SEND = 16     /* transfers[slot] = src0 */
 } ponder_op_kind;
 
 typedef enum ponder_rope_style {
@@ -137,6 +142,10 @@ typedef struct ponder_moe_route_params {
     float scale;
 } ponder_moe_route_params;
 
+typedef struct ponder_transfer_params {
+    int32_t slot; /* in ponder_run.transfers; all operators of one slot have rows of one width */
+} ponder_transfer_params;
+
 typedef struct ponder_op {
     int32_t kind;   /* ponder_op_kind */
     int32_t layer;  /* -1 outside of layers */
@@ -149,6 +158,7 @@ typedef struct ponder_op {
         ponder_attention_params attention;
         ponder_mla_attention_params mla_attention;
         ponder_moe_route_params moe_route;
+        ponder_transfer_params transfer;
         uint64_t reserved[16];
     } params;
 } ponder_op;
@@ -164,7 +174,7 @@ typedef struct ponder_program {
     int32_t n_vocab;
     int32_t kv_type;         /* stored type of the cache: PONDER_TYPE_F32, _F16 or _Q8_0 */
     int32_t kv_page_tokens;  /* tokens in a page */
-    uint64_t kv_page_bytes;  /* bytes of a page, all layers */
+    uint64_t kv_page_bytes;  /* bytes of a page, all layers of this program; 0: it has no cache, and its runs no arenas */
     uint64_t scratch_floats; /* float32 numbers of scratch that one row needs with the suggested offsets */
 } ponder_program;
 
@@ -201,6 +211,14 @@ typedef struct ponder_run {
     int32_t (*should_stop)(void *user_data); /* polled from any thread at least every few milliseconds of work; non-zero: return CANCELLED */
     void *user_data;
     const ponder_slice_source *source; /* NULL if the program has no streamed weights */
+
+    /* Programs with PONDER_OP_RECEIVE or _SEND only; may lie past struct_size otherwise. Such a program runs in parts, which are the operators
+     * [first_op, first_op + n_ops) of it, each part by a run of its own with everything above the same: in order, the first from operator 0 on.
+     * Operands keep their rows from part to part. Where a part ends and the next begins, the last operator is a SEND, or the first a RECEIVE.
+     * n_ops 0: all operators. */
+    int32_t first_op, n_ops;
+    float *const *transfers; /* by slot: host memory [n_rows, width], packed */
+    int32_t n_transfers;
 } ponder_run;
 
 /* ---- The backend ----------------------------------------------------------------------------------------------------- */
@@ -259,6 +277,9 @@ typedef struct ponder_backend {
     ponder_status (*cache_write)(ponder_device_handle *device, const void *data, uint64_t n_bytes, ponder_error *err);
     /* Up to `capacity` bytes; *n_bytes is always set to the size needed. BUFFER_TOO_SMALL: nothing was written. Any thread. */
     ponder_status (*cache_read)(ponder_device_handle *device, void *dst, uint64_t capacity, uint64_t *n_bytes, ponder_error *err);
+
+    /* (optional) Bytes of device `index`'s memory that this process may still have, as its driver sees it now; opens nothing. Any thread. */
+    ponder_status (*device_free_bytes)(int32_t index, uint64_t *out, ponder_error *err);
 } ponder_backend;
 
 /* How a backend is reached: a function that returns its table, which lives as long as the process. */

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* The cache of the model's device as it is now: 0 bytes if the device has none, such as a CPU. It grows as new operators and batch sizes are met.
+/* The cache of the model's device, or of all its devices, as it is now: 0 bytes if the device has none, such as a CPU. It grows as new operators and batch sizes are met.
  * buffer: room for `capacity` bytes (NULL allowed if capacity is 0); *size_needed is always set, and a call with that much room may find
  * that it has grown since. Any thread. Errors: INVALID_ARGUMENT, BUFFER_TOO_SMALL, DEVICE, OUT_OF_MEMORY. Since 0.1. */
 PONDER_API ponder_status ponder_model_device_cache(const ponder_model *model, void *buffer, size_t capacity, size_t *size_needed,

@@ -21,7 +21,8 @@ class Plan {
     // A plan over the memory cap is a plan whose info().fits is 0, not an Error.
     static Plan create(const std::string& path, const ModelOptions& options = {}, const SessionOptions& session = {}) {
         detail::Progress progress{options.on_progress, nullptr};
-        const ponder_model_params model_params = detail::model_params(options, progress);
+        detail::Placement placement;
+        const ponder_model_params model_params = detail::model_params(options, progress, placement);
         const ponder_session_params session_params = detail::session_params(session);
         ponder_plan* handle = nullptr;
         ponder_error err;

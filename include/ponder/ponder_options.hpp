@@ -54,6 +54,14 @@ enum class FinishReason : int32_t {
 // Gets the stage and its fraction from 0 to 1, at least every 50 ms of work. True: go on; false: stop (PONDER_STATUS_CANCELLED).
 using ProgressFn = std::function<bool(Stage stage, double fraction)>;
 
+// What one device is to have of a model (ponder_placement.h).
+struct DeviceShare {
+    std::string backend{};              // as ModelOptions.backend
+    std::optional<int32_t> device{};    // index in devices(); none: the backend's first
+    std::optional<int32_t> n_layers{};  // run so many; none: as many as memory_bytes holds
+    uint64_t memory_bytes = 0;          // 0: most of what a GPU has free; no limit for a CPU
+};
+
 struct ModelOptions {
     uint64_t memory_cap = 0;          // bytes that model, caches and scratch may use together; 0: no cap
     int32_t n_threads = 0;            // worker threads for CPU devices; 0: the cores that this process may use
@@ -61,6 +69,8 @@ struct ModelOptions {
     std::optional<int32_t> device{};  // index in devices(); none: the backend's first
     ProgressFn on_progress{};
     std::vector<std::byte> device_cache{};  // what Model::device_cache gave an earlier process; empty: none
+    std::vector<DeviceShare> devices{};     // several, in the place of `backend` and `device`; the CPU runs the layers that they leave
+    bool experts_on_cpu = false;            // routed experts run on the CPU, whatever runs their layers
 };
 
 struct SessionOptions {
@@ -172,7 +182,25 @@ Buffer fill_buffer(size_t guess, const Fill& fill) {
     return buffer;
 }
 
-inline ponder_model_params model_params(const ModelOptions& options, Progress& progress) {
+// What ponder_model_params.placement points to.
+struct Placement {
+    std::vector<ponder_device_share> shares{};
+    ponder_placement c = PONDER_PLACEMENT_INIT;
+};
+
+// The result borrows from all three; `placement` is filled.
+inline ponder_model_params model_params(const ModelOptions& options, Progress& progress, Placement& placement) {
+    for (const DeviceShare& share : options.devices) {
+        ponder_device_share& c = placement.shares.emplace_back();
+        c = PONDER_DEVICE_SHARE_INIT;
+        c.device = share.device ? *share.device + 1 : 0;
+        c.backend = c_text_or_null(share.backend, "backend");
+        c.memory_bytes = share.memory_bytes;
+        if (share.n_layers) c.n_layers = *share.n_layers == 0 ? PONDER_LAYERS_NONE : *share.n_layers;
+    }
+    placement.c.experts_on_cpu = options.experts_on_cpu ? 1 : 0;
+    placement.c.devices = placement.shares.empty() ? nullptr : placement.shares.data();
+    placement.c.n_devices = placement.shares.size();
     ponder_model_params params = PONDER_MODEL_PARAMS_INIT;
     params.n_threads = options.n_threads;
     params.backend = c_text_or_null(options.backend, "backend");
@@ -182,6 +210,7 @@ inline ponder_model_params model_params(const ModelOptions& options, Progress& p
     params.progress_user_data = &progress;
     params.device_cache = options.device_cache.empty() ? nullptr : options.device_cache.data();
     params.device_cache_size = options.device_cache.size();
+    if (!options.devices.empty() || options.experts_on_cpu) params.placement = &placement.c;
     return params;
 }
 

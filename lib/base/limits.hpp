@@ -59,6 +59,7 @@ inline constexpr uint64_t kMaxTemplateRange = 100'000;  // elements of range(), 
 
 // Runtime.
 inline constexpr int32_t kMaxThreads = 1'024;
+inline constexpr size_t kMaxDevices = 16;  // of one placement
 inline constexpr size_t kMaxMessages = 65'536;
 
 }  // namespace ponder::limits

@@ -53,7 +53,7 @@ PONDER_API ponder_status ponder_model_device_cache(const ponder_model* model, vo
     return guard(err, [&]() -> Result<void> {
         if (auto given = require("model and size_needed", model, size_needed); !given) return given;
         *size_needed = 0;
-        const auto cache = model->impl->device().read_cache();
+        const auto cache = model->impl->read_device_cache();
         if (!cache) return cache.error();
         return fill_buffer(cache->data(), cache->size(), static_cast<std::byte*>(buffer), capacity, size_needed);
     });

@@ -36,7 +36,7 @@ PONDER_API ponder_status ponder_plan_describe(const ponder_plan* plan, ponder_pl
         if (auto given = require("plan", plan); !given) return given;
         const ponder::Plan& p = plan->impl;
         const ponder_plan_info info{.struct_size = sizeof info,
-                                    .n_devices = 1,
+                                    .n_devices = static_cast<int32_t>(p.shares.size()),
                                     .weight_bytes = p.weight_bytes,
                                     .kv_bytes = p.kv_bytes,
                                     .scratch_bytes = p.scratch_bytes,
@@ -57,8 +57,9 @@ PONDER_API ponder_status ponder_plan_describe(const ponder_plan* plan, ponder_pl
 PONDER_API ponder_status ponder_plan_describe_device(const ponder_plan* plan, int32_t i, ponder_plan_device* out, ponder_error* err) {
     return guard(err, [&]() -> Result<void> {
         if (auto given = require("plan", plan); !given) return given;
-        if (i != 0) return make_error(PONDER_STATUS_NOT_FOUND, "device %d of the plan does not exist; there is 1", i);
-        const ponder::Plan& p = plan->impl;
+        const size_t n = plan->impl.shares.size();
+        if (i < 0 || static_cast<size_t>(i) >= n) return make_error(PONDER_STATUS_NOT_FOUND, "the plan has no device %d; it has %zu", i, n);
+        const ponder::PlanShare& p = plan->impl.shares[static_cast<size_t>(i)];
         const ponder_plan_device device{.struct_size = sizeof device,
                                         .index = p.device.global_index,
                                         .backend = p.device.backend->name,
@@ -66,7 +67,11 @@ PONDER_API ponder_status ponder_plan_describe_device(const ponder_plan* plan, in
                                         .weight_bytes = p.weight_bytes,
                                         .kv_bytes = p.kv_bytes,
                                         .scratch_bytes = p.scratch_bytes,
-                                        .total_bytes = p.weight_bytes + p.kv_bytes + p.scratch_bytes};
+                                        .total_bytes = p.total_bytes(),
+                                        .first_layer = p.first_layer,
+                                        .n_layers = p.n_layers,
+                                        .n_expert_layers = p.n_expert_layers,
+                                        .memory_bytes = p.memory_bytes};
         return write_struct(device, out, "out");
     });
 }

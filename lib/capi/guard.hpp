@@ -39,6 +39,10 @@ inline constexpr uint32_t kFirstSize<ponder_device_info> = 48;
 template <>
 inline constexpr uint32_t kFirstSize<ponder_model_params> = 48;
 template <>
+inline constexpr uint32_t kFirstSize<ponder_placement> = 24;
+template <>
+inline constexpr uint32_t kFirstSize<ponder_device_share> = 32;
+template <>
 inline constexpr uint32_t kFirstSize<ponder_model_info> = 120;
 template <>
 inline constexpr uint32_t kFirstSize<ponder_streaming_info> = 72;

@@ -2,6 +2,8 @@
 // Turns the C ABI's parameter structs into the runtime's options, with every range checked.
 #include <cmath>
 #include <cstddef>
+#include <string_view>
+#include <utility>
 
 #include "base/limits.hpp"
 #include "base/utf8.hpp"
@@ -45,6 +47,27 @@ Result<SamplerParams> to_sampler_params(const ponder_generation_params& p, const
     return sampling;
 }
 
+Result<PlacementOptions> to_placement(const ponder_placement* given) {
+    const auto p = read_struct(given, "ponder_placement");
+    if (!p) return p.error();
+    if (p->n_devices > limits::kMaxDevices || (p->n_devices > 0 && p->devices == nullptr))
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_devices is %zu, the limit is %zu", p->n_devices, limits::kMaxDevices);
+    PlacementOptions placement{.has_experts_on_cpu = p->experts_on_cpu != 0};
+    const char* next = reinterpret_cast<const char*>(p->devices);
+    for (size_t i = 0; i < p->n_devices; i++) {
+        const auto share = read_struct(reinterpret_cast<const ponder_device_share*>(next), "ponder_device_share");
+        if (!share) return share.error();
+        if (auto zero = require_zero(share->reserved, "ponder_device_share"); !zero) return zero.error();
+        if (share->device < 0) return out_of_range("device", share->device, "0 or more");
+        if (share->n_layers < PONDER_LAYERS_NONE) return out_of_range("n_layers", share->n_layers, "PONDER_LAYERS_NONE or more");
+        placement.devices.push_back({.device = {share->backend != nullptr ? share->backend : "auto", share->device},
+                                     .n_layers = share->n_layers,
+                                     .memory_bytes = share->memory_bytes});
+        next += reinterpret_cast<const ponder_device_share*>(next)->struct_size;
+    }
+    return placement;
+}
+
 }  // namespace
 
 Result<ModelOptions> to_model_options(const ponder_model_params* params) {
@@ -57,11 +80,17 @@ Result<ModelOptions> to_model_options(const ponder_model_params* params) {
     if (p->device < 0) return out_of_range("device", p->device, "0 or more");
     if (p->device_cache == nullptr && p->device_cache_size > 0)
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "device_cache is NULL, device_cache_size is %zu", p->device_cache_size);
+    auto placement = p->placement != nullptr ? to_placement(p->placement) : PlacementOptions();
+    if (!placement) return placement.error();
+    const bool has_device = (p->backend != nullptr && std::string_view(p->backend) != "auto") || p->device != 0;
+    if (!placement->devices.empty() && has_device)
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "backend and device are set beside a placement that has devices");
     return ModelOptions{.device = {p->backend != nullptr ? p->backend : "auto", p->device},
                         .n_threads = p->n_threads,
                         .memory_cap = p->memory_cap,
                         .progress = {p->on_progress, p->progress_user_data},
-                        .device_cache = {static_cast<const std::byte*>(p->device_cache), p->device_cache_size}};
+                        .device_cache = {static_cast<const std::byte*>(p->device_cache), p->device_cache_size},
+                        .placement = std::move(*placement)};
 }
 
 Result<SessionOptions> to_session_options(const ponder_session_params* params) {

@@ -77,7 +77,11 @@ uint64_t Device::identity() const {
 }
 
 void Device::write_cache(std::span<const std::byte> bytes) {
-    const auto cache = parse_device_cache(bytes, identity());
+    Result<DeviceCache> cache = make_error(PONDER_STATUS_FORMAT, "it is empty");
+    for (const auto own : split_device_caches(bytes)) {
+        cache = parse_device_cache(own, identity());
+        if (cache) break;
+    }
     if (!cache) {
         log_message(PONDER_LOG_WARNING, "the device cache is ignored: %s", cache.error().message.c_str());
         return;

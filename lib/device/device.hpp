@@ -58,8 +58,8 @@ class CompiledPlan {
 
 class Device {
   public:
-    // n_threads: for CPU devices; 0: all that the process may use. cache: what read_cache gave an earlier process; what does not belong to
-    // this device is ignored. Errors: DEVICE, NOT_FOUND, OUT_OF_MEMORY.
+    // n_threads: for CPU devices; 0: all that the process may use. cache: what read_cache gave an earlier process, for this device or
+    // several, one after the other; what does not belong to this device is ignored. Errors: DEVICE, NOT_FOUND, OUT_OF_MEMORY.
     static Result<std::unique_ptr<Device>> open(const DeviceSlot& slot, int32_t n_threads, std::span<const std::byte> cache = {});
     ~Device();
     Device(const Device&) = delete;

@@ -2,6 +2,7 @@
 // Layout, in the machine's byte order: header, passed [n_passed], data [the rest].
 #include "device/device_cache.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/checksum.hpp"
@@ -47,6 +48,20 @@ std::vector<std::byte> write_device_cache(uint64_t identity, std::span<const uin
     header.checksum = checksum_of(header, std::span(bytes).subspan(sizeof header));
     std::memcpy(bytes.data(), &header, sizeof header);
     return bytes;
+}
+
+std::vector<std::span<const std::byte>> split_device_caches(std::span<const std::byte> bytes) {
+    std::vector<std::span<const std::byte>> caches;
+    while (!bytes.empty()) {
+        Header header{};
+        std::memcpy(&header, bytes.data(), std::min(bytes.size(), sizeof header));
+        const bool is_whole = bytes.size() >= sizeof header && std::memcmp(header.magic, kMagic, sizeof kMagic) == 0 &&
+                              header.n_bytes >= sizeof header && header.n_bytes <= bytes.size();
+        const size_t n_bytes = is_whole ? header.n_bytes : bytes.size();
+        caches.push_back(bytes.first(n_bytes));
+        bytes = bytes.subspan(n_bytes);
+    }
+    return caches;
 }
 
 Result<DeviceCache> parse_device_cache(std::span<const std::byte> bytes, uint64_t identity) {

@@ -19,6 +19,9 @@ struct DeviceCache {
 
 std::vector<std::byte> write_device_cache(uint64_t identity, std::span<const uint64_t> passed, std::span<const std::byte> data);
 
+// Caches of several devices, one after the other, each by itself; what is no whole cache comes as it is. Borrowed from `bytes`.
+std::vector<std::span<const std::byte>> split_device_caches(std::span<const std::byte> bytes);
+
 // Any bytes may be given. Errors: FORMAT, for what is cut, damaged, of another format or of another device; the message says which.
 Result<DeviceCache> parse_device_cache(std::span<const std::byte> bytes, uint64_t identity);
 

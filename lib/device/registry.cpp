@@ -43,6 +43,16 @@ int32_t DeviceSlot::rows_of_run() const {
     return std::clamp(backend->rows_of_run(local_index, &options), 1, kMost);
 }
 
+uint64_t DeviceSlot::free_bytes() const {
+    uint64_t n_bytes = 0;
+    if (backend->struct_size >= offsetof(ponder_backend, device_free_bytes) + sizeof backend->device_free_bytes &&
+        backend->device_free_bytes != nullptr && backend->device_free_bytes(local_index, &n_bytes, nullptr) == PONDER_STATUS_OK) {
+        return n_bytes;
+    }
+    ponder_device_info info = PONDER_DEVICE_INFO_INIT;
+    return backend->device_describe(local_index, &info, nullptr) == PONDER_STATUS_OK ? info.memory_bytes : 0;
+}
+
 int32_t device_count() {
     int32_t n = 0;
     for (const ponder_backend_entry entry : built_in_backends()) n += entry()->device_count();

@@ -153,6 +153,15 @@ const char* check_moe_prefetch(const OpView& v) {
     return nullptr;
 }
 
+// Output rows stay where they are gathered.
+bool is_transferable(const ponder_op& op, const ponder_operand* o) {
+    return is_rows(o) && o->role == PONDER_OPERAND_ACTIVATION && op.params.transfer.slot >= 0;
+}
+
+const char* check_receive(const OpView& v) { return is_transferable(v.op, v.dst[0]) ? nullptr : "rows and a slot needed"; }
+
+const char* check_send(const OpView& v) { return is_transferable(v.op, v.src[0]) ? nullptr : "rows and a slot needed"; }
+
 // Factors of F8_E4M3, slices and streams go together with shapes and types.
 const char* check_storage(const ponder_program& program, const ponder_operand& o) {
     if (o.role != PONDER_OPERAND_WEIGHT) return nullptr;
@@ -199,6 +208,8 @@ constexpr OpRule kRules[] = {
     {PONDER_OP_MOE_ROUTE, "moe_route", check_moe_route},
     {PONDER_OP_MOE_FFN, "moe_ffn", check_moe_ffn},
     {PONDER_OP_MOE_PREFETCH, "moe_prefetch", check_moe_prefetch},
+    {PONDER_OP_RECEIVE, "receive", check_receive},
+    {PONDER_OP_SEND, "send", check_send},
 };
 
 const OpRule* find_rule(int32_t kind) {

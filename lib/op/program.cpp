@@ -194,6 +194,31 @@ void ProgramBuilder::logits(OperandId x, OperandId weight, OperandId bias) {
     program_.view_.n_vocab = static_cast<int32_t>(program_.operands_[static_cast<size_t>(weight)].dims[1]);
 }
 
+void ProgramBuilder::receive(OperandId x, int32_t slot) { append(PONDER_OP_RECEIVE, {}, {x}).params.transfer = {slot}; }
+
+void ProgramBuilder::send(OperandId x, int32_t slot) { append(PONDER_OP_SEND, {x}, {}).params.transfer = {slot}; }
+
+OperandId ProgramBuilder::add_copy(const Program& from, OperandId id) {
+    const ponder_operand& original = from.operands()[static_cast<size_t>(id)];
+    const OperandId scales = original.scales < 0 ? kNoOperand : add_copy(from, original.scales);
+    ponder_operand operand = original;
+    operand.buffer = nullptr;
+    operand.offset = 0;
+    if (original.slices != nullptr) {
+        program_.slices_.emplace_back(original.slices, original.slices + original.dims[2]);
+        operand.slices = program_.slices_.back().data();
+    }
+    const OperandId copy = add_operand(operand, original.name);
+    set_scales(copy, scales);
+    return copy;
+}
+
+void ProgramBuilder::add_op(const ponder_op& op) {
+    program_.ops_.push_back(op);
+    if (op.kind == PONDER_OP_LOGITS)
+        program_.view_.n_vocab = static_cast<int32_t>(program_.operands_[static_cast<size_t>(op.src[1])].dims[1]);
+}
+
 Result<Program> ProgramBuilder::finish() && {
     program_.view_.struct_size = sizeof(ponder_program);
     program_.view_.kv_type = kv_.type;

@@ -99,6 +99,13 @@ class ProgramBuilder {
     void add(OperandId x, OperandId delta);
     OperandId gather_rows(OperandId x);
     void logits(OperandId x, OperandId weight, OperandId bias);
+    void receive(OperandId x, int32_t slot);
+    void send(OperandId x, int32_t slot);
+
+    // An operand like that of another program, whose constants must outlive this one. Its factors, if it has any, come with it.
+    OperandId add_copy(const Program& from, OperandId id);
+    // An operator of another program, with the operands of this one.
+    void add_op(const ponder_op& op);
 
     // Checks every operator (op_check.hpp) and lays out scratch. Errors: INTERNAL for an operator that breaks its shape rules.
     Result<Program> finish() &&;

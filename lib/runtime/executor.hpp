@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executor: a model's Program compiled for a device and one cache type, and the only way to run it; all executors of a device take turns.
+// Executor: a model's Program compiled for its devices and one cache type, and the only way to run it; all executors of a model take turns.
 #pragma once
 
 #include <atomic>
@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "device/device.hpp"
-#include "model/architecture.hpp"
 #include "runtime/expert_source.hpp"
 #include "runtime/kv_cache.hpp"
+#include "runtime/placement.hpp"
 #include "runtime/row_table.hpp"
 #include "runtime/turns.hpp"
 
@@ -31,10 +31,10 @@ class Executor {
     // Rows of one run that may ask for logits: a row of the vocabulary each.
     static constexpr int32_t kMaxOutputs = 128;
 
-    // The program's weights must be bound to buffers of the device; all executors of a device share its turns. file: the program's own.
-    // experts: null if no weights are streamed.
-    static Result<std::unique_ptr<Executor>> create(const Device& device, Turns& turns, MemoryBudget& budget, const ModelFile& file,
-                                                    ExpertCache* experts, Program program);
+    // The weights of each piece of the program must be bound to buffers of its device; all executors of the devices share their turns.
+    // file: the program's own. experts: null if no weights are streamed.
+    static Result<std::unique_ptr<Executor>> create(std::span<const std::unique_ptr<Device>> devices, Turns& turns, MemoryBudget& budget,
+                                                    const ModelFile& file, ExpertCache* experts, PlacedProgram program, int32_t max_rows);
     ~Executor();
 
     const std::shared_ptr<KvPool>& kv_pool() const { return kv_pool_; }
@@ -56,30 +56,42 @@ class Executor {
         bool is_output;
     };
 
-    Executor(const Device& device, Turns& turns, MemoryBudget& budget, Program program)
-        : device_(device), turns_(turns), budget_(budget), program_(std::move(program)), max_rows_(device.slot().rows_of_run()) {}
+    // A piece of the program on its device.
+    struct Part {
+        explicit Part(const Device& own) : device(own) {}
+
+        const Device& device;
+        CompiledPlan plan;
+        std::unique_ptr<PieceSource> experts;  // null if the piece is the whole, or without streamed weights
+        std::vector<ponder_buffer*> arenas;    // of the run under way
+    };
+
+    Executor(Turns& turns, MemoryBudget& budget, PlacedProgram program, int32_t max_rows)
+        : turns_(turns), budget_(budget), program_(std::move(program)), max_rows_(max_rows) {}
+    Result<void> prepare(std::span<const std::unique_ptr<Device>> devices, const ModelFile& file, ExpertCache* experts);
+    Result<void> run_stages(ponder_run& run, WorkControl& control);
     Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control);
     Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                           WorkControl& control);
 
-    const Device& device_;
     Turns& turns_;
     MemoryBudget& budget_;
-    Program program_;
+    PlacedProgram program_;
     const int32_t max_rows_;  // of one run, the unit in which sessions take turns
     std::mutex scratch_mutex_;
     uint64_t scratch_bytes_ = 0;             // taken from the budget
     std::unique_ptr<ExpertSource> experts_;  // null without streamed weights
     std::unique_ptr<RowTable> embedding_;    // null if it stays in memory
-    CompiledPlan plan_;
+    std::vector<Part> parts_;                // [pieces of the program]
     std::atomic<int64_t> n_tokens_run_{0};
     std::shared_ptr<KvPool> kv_pool_;
 
     // Buffers of the run under way.
     std::vector<int32_t> tokens_, positions_, sequences_, output_rows_;
     std::vector<ponder_kv_sequence> kv_;
-    std::vector<ponder_buffer*> arenas_;
     std::vector<float> logits_;
+    std::vector<std::vector<float>> transfers_;  // [slots][max_rows, width]: rows between devices
+    std::vector<float*> transfer_views_;
 };
 
 }  // namespace ponder

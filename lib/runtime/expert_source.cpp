@@ -60,6 +60,22 @@ void ExpertSource::abandon() {
     cache_.drop_requests();
 }
 
+PieceSource::PieceSource(const ponder_slice_source& whole, std::span<const OperandId> operands) : whole_(whole), operands_(operands) {
+    view_.user_data = this;
+    view_.acquire = [](void* self, int32_t operand, int32_t slice, ponder_error* err) {
+        const auto& own = *static_cast<PieceSource*>(self);
+        return own.whole_.acquire(own.whole_.user_data, own.operands_[static_cast<size_t>(operand)], slice, err);
+    };
+    view_.release = [](void* self, int32_t operand, int32_t slice) {
+        const auto& own = *static_cast<PieceSource*>(self);
+        own.whole_.release(own.whole_.user_data, own.operands_[static_cast<size_t>(operand)], slice);
+    };
+    view_.prefetch = [](void* self, int32_t operand, const int32_t* slices, int32_t n_slices, int32_t is_guess) {
+        const auto& own = *static_cast<PieceSource*>(self);
+        own.whole_.prefetch(own.whole_.user_data, own.operands_[static_cast<size_t>(operand)], slices, n_slices, is_guess);
+    };
+}
+
 uint64_t ExpertSource::largest_expert(const Program& program) {
     uint64_t largest = 0;
     for (const ponder_op& op : program.ops()) {

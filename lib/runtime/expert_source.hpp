@@ -35,4 +35,20 @@ class ExpertSource {
     std::set<int32_t> guessed_operands_;  // of the layer that was guessed last
 };
 
+// The source of a whole program for one of its pieces (op/partition.hpp), which has other numbers for its operands.
+class PieceSource {
+  public:
+    // operands: [operands of the piece], the whole program's numbers. Both must outlive this.
+    PieceSource(const ponder_slice_source& whole, std::span<const OperandId> operands);
+    PieceSource(const PieceSource&) = delete;
+    PieceSource& operator=(const PieceSource&) = delete;
+
+    const ponder_slice_source* view() const { return &view_; }
+
+  private:
+    const ponder_slice_source& whole_;
+    std::span<const OperandId> operands_;
+    ponder_slice_source view_{};
+};
+
 }  // namespace ponder

@@ -12,18 +12,24 @@ namespace {
 constexpr uint64_t kArenaBytes = 1u << 20;
 constexpr uint64_t kMaxPagesPerArena = 1'024;
 
+uint64_t sum_bytes(const std::vector<KvShare>& shares) {
+    uint64_t total = 0;
+    for (const KvShare& share : shares) total += share.page_bytes;
+    return total;
+}
+
 }  // namespace
 
 uint64_t KvPool::pages_in_arena(uint64_t page_bytes) {
     return std::clamp<uint64_t>(kArenaBytes / std::max<uint64_t>(1, page_bytes), 1, kMaxPagesPerArena);
 }
 
-KvPool::KvPool(const Device& device, MemoryBudget& budget, uint64_t page_bytes, int32_t page_tokens)
-    : device_(device),
+KvPool::KvPool(std::vector<KvShare> shares, MemoryBudget& budget, int32_t page_tokens)
+    : shares_(std::move(shares)),
       budget_(budget),
-      page_bytes_(page_bytes),
+      page_bytes_(sum_bytes(shares_)),
       page_tokens_(page_tokens),
-      pages_per_arena_(static_cast<int32_t>(pages_in_arena(page_bytes))) {}
+      pages_per_arena_(static_cast<int32_t>(pages_in_arena(page_bytes_))) {}
 
 KvPool::~KvPool() { budget_.give_back(arenas_.size() * static_cast<uint64_t>(pages_per_arena_) * page_bytes_); }
 
@@ -42,12 +48,17 @@ Result<int32_t> KvPool::take() {
             uint64_t n_bytes;
             ~Refund() { budget.give_back(n_bytes); }
         } refund{budget_, n_bytes};
-        auto arena = device_.allocate(n_bytes);
-        if (!arena) return arena.error();
+        std::vector<Buffer> arena(shares_.size());
+        for (size_t s = 0; s < shares_.size(); s++) {
+            if (shares_[s].page_bytes == 0) continue;
+            auto buffer = shares_[s].device->allocate(static_cast<uint64_t>(pages_per_arena_) * shares_[s].page_bytes);
+            if (!buffer) return buffer.error();
+            arena[s] = std::move(*buffer);
+        }
         refund.n_bytes = 0;
         const auto first = static_cast<int32_t>(references_.size());
         references_.resize(n_pages, 0);
-        arenas_.push_back(std::move(*arena));
+        arenas_.push_back(std::move(arena));
         for (int32_t i = pages_per_arena_ - 1; i >= 0; i--) free_.push_back(first + i);
     }
     const int32_t page = free_.back();
@@ -72,17 +83,23 @@ bool KvPool::is_shared(int32_t page) const {
 }
 
 Result<void> KvPool::copy(int32_t dst, int32_t src) const {
-    const auto offset = [this](int32_t page) { return static_cast<uint64_t>(page % pages_per_arena_) * page_bytes_; };
+    const auto place = [this](int32_t page) { return static_cast<uint64_t>(page % pages_per_arena_); };
     const std::lock_guard lock(mutex_);
-    const Buffer& to = arenas_[static_cast<size_t>(dst / pages_per_arena_)];
-    const Buffer& from = arenas_[static_cast<size_t>(src / pages_per_arena_)];
-    return device_.copy(to, offset(dst), from, offset(src), page_bytes_);
+    const auto& to = arenas_[static_cast<size_t>(dst / pages_per_arena_)];
+    const auto& from = arenas_[static_cast<size_t>(src / pages_per_arena_)];
+    for (size_t s = 0; s < shares_.size(); s++) {
+        const uint64_t n_bytes = shares_[s].page_bytes;
+        if (n_bytes == 0) continue;
+        if (auto done = shares_[s].device->copy(to[s], place(dst) * n_bytes, from[s], place(src) * n_bytes, n_bytes); !done) return done;
+    }
+    return {};
 }
 
-void KvPool::list_arenas(std::vector<ponder_buffer*>& out) const {
-    const std::lock_guard lock(mutex_);
+void KvPool::list_arenas(std::vector<ponder_buffer*>& out, size_t share) const {
     out.clear();
-    for (const Buffer& arena : arenas_) out.push_back(arena.get());
+    if (shares_[share].page_bytes == 0) return;
+    const std::lock_guard lock(mutex_);
+    for (const auto& arena : arenas_) out.push_back(arena[share].get());
 }
 
 std::unique_ptr<KvSequence> KvSequence::fork() const {

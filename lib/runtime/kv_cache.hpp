@@ -12,14 +12,21 @@
 
 namespace ponder {
 
-// Pages of all sequences of one model and cache type. Thread-safe.
+// What a device has of every page: page_tokens tokens of its own layers; 0: none.
+struct KvShare {
+    const Device* device = nullptr;
+    uint64_t page_bytes = 0;
+};
+
+// Pages of all sequences of one model and cache type, each in all shares at the same number. Thread-safe.
 class KvPool {
   public:
-    // page_bytes: all layers of page_tokens tokens.
-    KvPool(const Device& device, MemoryBudget& budget, uint64_t page_bytes, int32_t page_tokens);
+    KvPool(const Device& device, MemoryBudget& budget, uint64_t page_bytes, int32_t page_tokens)
+        : KvPool({{&device, page_bytes}}, budget, page_tokens) {}
+    KvPool(std::vector<KvShare> shares, MemoryBudget& budget, int32_t page_tokens);
     ~KvPool();
 
-    // An arena is one device buffer: large enough that a long context takes few of them, small enough that a short one wastes little.
+    // An arena is one buffer a share: large enough that a long context takes few of them, small enough that a short one wastes little.
     static uint64_t pages_in_arena(uint64_t page_bytes);
 
     int32_t page_tokens() const { return page_tokens_; }
@@ -32,18 +39,18 @@ class KvPool {
     void release(int32_t page);
     bool is_shared(int32_t page) const;
     Result<void> copy(int32_t dst, int32_t src) const;
-    // Arena p / pages_per_arena of every page taken so far.
-    void list_arenas(std::vector<ponder_buffer*>& out) const;
+    // A share's arena p / pages_per_arena of every page taken so far.
+    void list_arenas(std::vector<ponder_buffer*>& out, size_t share = 0) const;
 
   private:
-    const Device& device_;
+    const std::vector<KvShare> shares_;
     MemoryBudget& budget_;
-    const uint64_t page_bytes_;
+    const uint64_t page_bytes_;  // of all shares
     const int32_t page_tokens_;
     const int32_t pages_per_arena_;
     mutable std::mutex mutex_;
-    std::vector<Buffer> arenas_;
-    std::vector<int32_t> references_;  // [pages]
+    std::vector<std::vector<Buffer>> arenas_;  // [arenas][shares]
+    std::vector<int32_t> references_;          // [pages]
     std::vector<int32_t> free_;
 };
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "base/result.hpp"
-#include "device/registry.hpp"
-#include "model/architecture.hpp"
+#include "format/model_file.hpp"
+#include "runtime/placement.hpp"
 #include "runtime/text_side.hpp"
 
 namespace ponder {
@@ -14,7 +14,7 @@ namespace ponder {
 // Of an open model without sessions.
 struct MemoryNeeds {
     uint64_t weights = 0;  // that stay in memory
-    uint64_t scratch = 0;  // the backend's, for a cache of one type
+    uint64_t scratch = 0;  // the backends', for a cache of one type
     uint64_t host = 0;     // the library, the tokenizer, logits, and what sampling works in
 
     uint64_t total() const { return weights + scratch + host; }
@@ -29,24 +29,20 @@ struct Residence {
     bool is_streaming() const { return largest_expert > 0; }
 };
 
-// Where a program runs.
-struct RunPlace {
-    const DeviceSlot& slot;
-    int32_t n_threads = 0;  // 0: the backend's choice
-
-    // Bytes of scratch memory once a sequence of n_context tokens has run.
-    uint64_t scratch_bytes(const ponder_program& program, int64_t n_context) const;
-};
-
 // Decides whether the model's experts, if it has any, are streamed: where it does not fit into `allowed` beside one session of n_tokens.
-// `graph`, of a cache in F32, is rebuilt if they are.
-Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t n_tokens,
-                                   ModelGraph& graph);
+// `program`, of a cache in F32, is rebuilt if they are.
+Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const Placement& placement, uint64_t allowed,
+                                   int64_t n_tokens, PlacedProgram& program);
 
 // What a model may take: the cap, or without one nine tenths of what the system grants the process.
 uint64_t memory_allowed(uint64_t memory_cap);
 
+// What a split model and one session of n_tokens take on devices that do not compute in host memory, which the system does not grant.
+uint64_t bytes_outside_host(const PlacedProgram& program, const Placement& placement, int64_t n_tokens);
+
 // Cache pages of one session with n_tokens: whole pages in whole arenas.
 uint64_t kv_cache_bytes(const ponder_program& program, int64_t n_tokens);
+// What a device has of it that has page_bytes of each page of `program`'s cache.
+uint64_t kv_cache_bytes(const ponder_program& program, uint64_t page_bytes, int64_t n_tokens);
 
 }  // namespace ponder

@@ -39,24 +39,6 @@ Result<void> check_room_for_experts(const Residence& residence, uint64_t allowed
         static_cast<unsigned long long>(others), static_cast<unsigned long long>(least), static_cast<unsigned long long>(allowed));
 }
 
-// A device whose results can be relied on. One that was not asked for by name gives way to the CPU if they cannot.
-Result<std::unique_ptr<Device>> open_device(const ModelOptions& options, const ponder_program& program) {
-    const auto slot = choose_device(options.device);
-    if (!slot) return slot.error();
-    auto device = Device::open(*slot, options.n_threads, options.device_cache);
-    if (!device) return device;
-    const bool is_gpu = (*device)->n_threads() == 0;
-    if (!is_gpu) return device;
-    const auto tested = test_operators(**device, program);
-    if (tested) return device;
-    if (options.device.backend != "auto" || options.device.device > 0) return tested.error();
-    log_message(PONDER_LOG_WARNING, "the CPU is used: %s", tested.error().message.c_str());
-    auto host = choose_device({.backend = "cpu"});
-    if (!host) host = choose_device({.backend = "reference"});
-    if (!host) return host.error();
-    return Device::open(*host, options.n_threads);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, const HyperParameters& hyper_parameters) {
@@ -68,6 +50,19 @@ Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, co
                           static_cast<long long>(hyper_parameters.n_vocab));
     }
     return text;
+}
+
+Result<Placement> choose_placement(const ModelOptions& options, const HyperParameters& hyper_parameters, const Program& program) {
+    if (options.placement.devices.empty() && !options.placement.has_experts_on_cpu) {
+        const auto slot = choose_device(options.device);
+        if (!slot) return slot.error();
+        return Placement(*slot, options.n_threads, options.device.backend != "auto" || options.device.device > 0);
+    }
+    const auto n_tokens = Session::choose_context(hyper_parameters, {});
+    if (!n_tokens) return n_tokens.error();
+    PlacementOptions placement = options.placement;
+    if (placement.devices.empty()) placement.devices.push_back({.device = options.device});
+    return Placement::choose(placement, options.n_threads, program, *n_tokens);
 }
 
 SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template) {
@@ -109,38 +104,86 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->forget_vocabulary();
     if (stop_at(kShareBeforeWeights)) return cancelled;
 
-    auto device = open_device(options, graph->program.view());
-    if (!device) return device.error();
-    model->device_ = std::move(*device);
-    const auto fits = model->place_weights(*graph);
+    auto program = model->open_devices(options, std::move(graph->program));
+    if (!program) return program.error();
+    const auto fits = model->place_weights(*program);
     if (!fits) return with_context(fits.error(), path);
-    model->describe(graph->program);
-    const auto weights = resident_weights(graph->program);
+    model->describe(program->whole());
+    const auto weights = resident_weights(program->whole());
     // Compiled now, so that what the device refuses is known before anybody waits for a token.
-    auto executor = model->make_executor(std::move(graph->program));
+    auto executor = model->make_executor(std::move(*program));
     if (!executor) return with_context(executor.error(), path);
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
-    if (*fits && model->device_->backend().buffer_import != nullptr) {
+    if (*fits && model->device().backend().buffer_import != nullptr) {
         if (auto read = read_weights(weights, control); !read) return with_context(read.error(), path);
     }
     if (stop_at(1.0)) return cancelled;
     return model;
 }
 
-// Takes what stays in memory from the budget; `graph` is rebuilt if experts are streamed. False: the weights are larger than what is
+// Devices whose results can be relied on. Those that were not asked for by name give way to the CPU if one's cannot.
+Result<PlacedProgram> Model::open_devices(const ModelOptions& options, Program program) {
+    auto placement = choose_placement(options, hyper_parameters_, program);
+    if (!placement) return placement.error();
+    placement_ = std::move(*placement);
+    auto placed = PlacedProgram::create(std::move(program), *placement_);
+    if (!placed) return placed;
+    const auto opened = open_placed(options, *placed);
+    if (opened) return placed;
+    const auto& devices = placement_->devices();
+    const bool are_named = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_named; });
+    if (are_named || devices_.empty()) return opened.error();
+    log_message(PONDER_LOG_WARNING, "the CPU is used: %s", opened.error().message.c_str());
+    devices_.clear();
+    const auto host = choose_host_device();
+    if (!host) return host.error();
+    placement_ = Placement(*host, options.n_threads, true);
+    placed = PlacedProgram::create(std::move(*placed).take_whole(), *placement_);
+    if (!placed) return placed;
+    if (auto again = open_placed(options, *placed); !again) return again.error();
+    return placed;
+}
+
+Result<void> Model::open_placed(const ModelOptions& options, const PlacedProgram& program) {
+    for (size_t i = 0; i < placement_->devices().size(); i++) {
+        auto device = Device::open(placement_->devices()[i].slot, options.n_threads, options.device_cache);
+        if (!device) return device.error();
+        devices_.push_back(std::move(*device));
+        const bool is_gpu = devices_.back()->n_threads() == 0;
+        if (!is_gpu) continue;
+        if (auto tested = test_operators(*devices_.back(), program.piece(i).view()); !tested) return tested;
+    }
+    return {};
+}
+
+Result<std::vector<std::byte>> Model::read_device_cache() const {
+    std::vector<std::byte> all;
+    for (const auto& device : devices_) {
+        const auto cache = device->read_cache();
+        if (!cache) return cache;
+        all.insert(all.end(), cache->begin(), cache->end());
+    }
+    return all;
+}
+
+// Takes what stays in memory from the budget; `program` is rebuilt if experts are streamed. False: the weights are larger than what is
 // allowed all the same.
-Result<bool> Model::place_weights(ModelGraph& graph) {
+Result<bool> Model::place_weights(PlacedProgram& program) {
     const auto n_tokens = Session::choose_context(hyper_parameters_, {});
     if (!n_tokens) return n_tokens.error();
-    const uint64_t allowed = memory_allowed(memory_cap_);
-    const RunPlace place{device_->slot(), device_->n_threads()};
-    const auto residence = choose_residence(file_, *text_, place, allowed, *n_tokens, graph);
+    // A cap is for all devices together; what the system grants is the host's alone.
+    const uint64_t outside = memory_cap_ == 0 ? bytes_outside_host(program, *placement_, *n_tokens) : 0;
+    const uint64_t allowed = memory_allowed(memory_cap_) + outside;
+    const auto residence = choose_residence(file_, *text_, *placement_, allowed, *n_tokens, program);
     if (!residence) return residence.error();
     if (auto checked = check_room_for_experts(*residence, allowed); !checked) return checked.error();
     if (auto taken = budget_.take(residence->needs.weights, "the model's weights"); !taken) return taken.error();
     if (auto taken = budget_.take(residence->needs.host, "the vocabulary and tables"); !taken) return taken.error();
-    if (auto placed = placement_.place_files(*device_, file_); !placed) return placed.error();
+    weights_.resize(devices_.size());
+    for (size_t i = 0; i < devices_.size(); i++) {
+        if (auto placed = weights_[i].place_files(*devices_[i], file_); !placed) return placed.error();
+    }
     if (residence->is_streaming()) {
         if (auto made = make_expert_cache(*residence, allowed); !made) return made.error();
     }
@@ -191,9 +234,11 @@ Result<void> Model::read_weights(std::span<const std::span<const std::byte>> wei
     return {};
 }
 
-Result<std::unique_ptr<Executor>> Model::make_executor(Program program) {
-    if (auto bound = placement_.bind(*device_, program); !bound) return bound.error();
-    return Executor::create(*device_, turns_, budget_, file_, experts_.get(), std::move(program));
+Result<std::unique_ptr<Executor>> Model::make_executor(PlacedProgram program) {
+    for (size_t i = 0; i < devices_.size(); i++) {
+        if (auto bound = weights_[i].bind(*devices_[i], program.piece(i)); !bound) return bound.error();
+    }
+    return Executor::create(devices_, turns_, budget_, file_, experts_.get(), std::move(program), placement_->max_rows());
 }
 
 Executor* Model::find_executor(int32_t kv_type) {
@@ -217,7 +262,9 @@ Result<Executor*> Model::executor(int32_t kv_type) {
         const std::lock_guard lock(executors_mutex_);
         if (!std::exchange(is_executor_used_, true)) executors_.clear();
     }
-    auto executor = make_executor(std::move(graph->program));
+    auto program = PlacedProgram::create(std::move(graph->program), *placement_);
+    if (!program) return program.error();
+    auto executor = make_executor(std::move(*program));
     if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);
     return (executors_[kv_type] = std::move(*executor)).get();
@@ -248,7 +295,9 @@ ponder_streaming_info Model::streaming_info() const {
 
 void Model::describe(const Program& program) {
     const HyperParameters& h = hyper_parameters_;
-    const ponder_device_info device = device_->describe();
+    const ponder_device_info device = devices_.front()->describe();
+    int32_t n_threads = 0;
+    for (const auto& own : devices_) n_threads = std::max(n_threads, own->n_threads());
     info_ = {.struct_size = sizeof(ponder_model_info),
              .n_vocab = static_cast<int32_t>(h.n_vocab),
              .architecture = hyper_parameters_.architecture.c_str(),
@@ -265,12 +314,19 @@ void Model::describe(const Program& program) {
              .head_dim = static_cast<int32_t>(h.k_head_dim),
              .has_chat_template = text_->has_template(),
              .can_think = text_->can_think(),
-             .n_threads = device_->n_threads(),
+             .n_threads = n_threads,
              .file_bytes = file_.file_bytes(),
              .decode_bytes = program.decode_bytes(),
              .kv_bytes_per_token = program.view().kv_page_bytes / static_cast<uint64_t>(program.view().kv_page_tokens)};
     log_message(PONDER_LOG_INFO, "%s: %s, %lld layers, %lld parameters, on %s (%s)", path_.c_str(), info_.architecture,
                 static_cast<long long>(h.n_layers), static_cast<long long>(info_.n_parameters), info_.backend, info_.device);
+    if (!placement_->is_split()) return;
+    for (size_t i = 0; i < devices_.size(); i++) {
+        const PlacedDevice& share = placement_->devices()[i];
+        const bool has_experts = placement_->expert_device() == static_cast<int32_t>(i);
+        log_message(PONDER_LOG_INFO, "%s: %d layers%s on %s (%s)", path_.c_str(), share.n_layers,
+                    has_experts ? " and all routed experts" : "", devices_[i]->backend().name, devices_[i]->describe().name);
+    }
 }
 
 }  // namespace ponder

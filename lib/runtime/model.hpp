@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "runtime/expert_cache.hpp"
 #include "runtime/memory_budget.hpp"
 #include "runtime/memory_needs.hpp"
+#include "runtime/placement.hpp"
 #include "runtime/sampler.hpp"
 #include "runtime/text_side.hpp"
 #include "runtime/weight_placement.hpp"
@@ -29,7 +31,11 @@ struct ModelOptions {
     uint64_t memory_cap = 0;
     ProgressCallback progress;
     std::span<const std::byte> device_cache{};  // of an earlier process; read while the model opens
+    PlacementOptions placement{};               // with devices, these take the place of `device`
 };
+
+// Where a model of these options runs. `program`: with a cache in F32. Errors: NOT_FOUND.
+Result<Placement> choose_placement(const ModelOptions& options, const HyperParameters& hyper_parameters, const Program& program);
 
 // The text side of a file whose graph is known. Errors: FORMAT for a vocabulary that has more entries than the embedding has rows.
 Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, const HyperParameters& hyper_parameters);
@@ -44,7 +50,11 @@ class Model {
 
     const HyperParameters& hyper_parameters() const { return hyper_parameters_; }
     const std::shared_ptr<const TextSide>& text() const { return text_; }
-    const Device& device() const { return *device_; }
+    // The first of its devices, which has its first layer.
+    const Device& device() const { return *devices_.front(); }
+    const Placement& placement() const { return *placement_; }
+    // What its devices keep for the next process.
+    Result<std::vector<std::byte>> read_device_cache() const;
     const ponder_model_info& info() const { return info_; }
     const SamplerParams& sampling_defaults() const { return sampling_defaults_; }
 
@@ -59,13 +69,15 @@ class Model {
   private:
     explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
     Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming()}); }
-    Result<bool> place_weights(ModelGraph& graph);
+    Result<PlacedProgram> open_devices(const ModelOptions& options, Program program);
+    Result<void> open_placed(const ModelOptions& options, const PlacedProgram& program);
+    Result<bool> place_weights(PlacedProgram& program);
     Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);
     void forget_vocabulary();
     static Result<void> read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control);
     Executor* find_executor(int32_t kv_type);
     int64_t n_tokens_run() const;
-    Result<std::unique_ptr<Executor>> make_executor(Program program);
+    Result<std::unique_ptr<Executor>> make_executor(PlacedProgram program);
     void describe(const Program& program);
 
     ModelFile file_;
@@ -75,9 +87,10 @@ class Model {
     SamplerParams sampling_defaults_;
     uint64_t memory_cap_;
     MemoryBudget budget_;
-    std::unique_ptr<Device> device_;
-    Turns turns_;  // on device_
-    WeightPlacement placement_;
+    std::optional<Placement> placement_;            // none until devices are opened
+    std::vector<std::unique_ptr<Device>> devices_;  // as the placement has them
+    Turns turns_;                                   // on all of them
+    std::vector<WeightPlacement> weights_;          // [devices]
     std::unique_ptr<ExpertCache> experts_;
     ponder_model_info info_{};
     mutable std::mutex executors_mutex_;

@@ -8,6 +8,7 @@
 
 #include "runtime/memory_needs.hpp"
 #include "runtime/model_source.hpp"
+#include "runtime/weight_placement.hpp"
 
 namespace ponder {
 
@@ -16,24 +17,44 @@ namespace {
 // The model and one session, as Model::open and the session would take them from a budget.
 class Costs {
   public:
-    static Result<Costs> of(const ModelFile& file, const TextSide& text, const RunPlace& place, uint64_t allowed, int64_t default_context,
-                            int32_t kv_type) {
+    static Result<Costs> of(const ModelFile& file, const TextSide& text, const Placement& placement, uint64_t allowed,
+                            int64_t default_context, int32_t kv_type) {
         auto graph = build_graph(file, {});
         if (!graph) return graph.error();
-        auto residence = choose_residence(file, text, place, allowed, default_context, *graph);
+        auto program = PlacedProgram::create(std::move(graph->program), placement);
+        if (!program) return program.error();
+        auto residence = choose_residence(file, text, placement, allowed, default_context, *program);
         if (!residence) return residence.error();
-        if (kv_type == PONDER_TYPE_F32) return Costs(place, *residence, std::move(graph->program));
-        auto own = build_graph(file, {.kv_type = kv_type, .is_streaming = residence->is_streaming()});
-        if (!own) return own.error();
-        return Costs(place, *residence, std::move(own->program));
+        if (kv_type == PONDER_TYPE_F32) return Costs(placement, *residence, std::move(*program));
+        graph = build_graph(file, {.kv_type = kv_type, .is_streaming = residence->is_streaming()});
+        if (!graph) return graph.error();
+        program = PlacedProgram::create(std::move(graph->program), placement);
+        if (!program) return program.error();
+        return Costs(placement, *residence, std::move(*program));
     }
 
     const Residence& residence() const { return residence_; }
-    const Program& program() const { return program_; }
-    uint64_t kv_bytes(int64_t n_tokens) const { return kv_cache_bytes(program_.view(), n_tokens); }
+    const Program& program() const { return program_.whole(); }
+    uint64_t kv_bytes(int64_t n_tokens) const { return kv_cache_bytes(program().view(), n_tokens); }
     // Opening compiles the program for a cache in F32, and the session's type then takes its place.
     uint64_t scratch_bytes(int64_t n_tokens) const {
-        return std::max(residence_.needs.scratch, place_.scratch_bytes(program_.view(), n_tokens));
+        return std::max(residence_.needs.scratch, placement_.scratch_bytes(program_, n_tokens));
+    }
+    PlanShare share(size_t i, int64_t n_tokens) const {
+        const PlacedDevice& device = placement_.devices()[i];
+        const Program& piece = program_.piece(i);
+        ponder_device_info info = PONDER_DEVICE_INFO_INIT;
+        device.slot.backend->device_describe(device.slot.local_index, &info, nullptr);
+        PlanShare share{.device = device.slot,
+                        .device_name = info.name != nullptr ? info.name : "",
+                        .first_layer = device.first_layer,
+                        .n_layers = std::min(device.n_layers, count_layers(program())),
+                        .weight_bytes = resident_bytes(piece),
+                        .kv_bytes = kv_cache_bytes(program().view(), piece.view().kv_page_bytes, n_tokens),
+                        .scratch_bytes = placement_.is_split() ? placement_.scratch_bytes(program_, i, n_tokens) : scratch_bytes(n_tokens),
+                        .memory_bytes = device.memory_bytes};
+        for (const ponder_op& op : piece.ops()) share.n_expert_layers += op.kind == PONDER_OP_MOE_FFN;
+        return share;
     }
     // With room for no more than one expert.
     uint64_t least_bytes(int64_t n_tokens) const {
@@ -54,12 +75,12 @@ class Costs {
     }
 
   private:
-    Costs(const RunPlace& place, const Residence& residence, Program program)
-        : place_(place), residence_(residence), program_(std::move(program)) {}
+    Costs(const Placement& placement, const Residence& residence, PlacedProgram program)
+        : placement_(placement), residence_(residence), program_(std::move(program)) {}
 
-    RunPlace place_;
+    const Placement& placement_;
     Residence residence_;
-    Program program_;
+    PlacedProgram program_;
 };
 
 }  // namespace
@@ -80,22 +101,20 @@ Result<Plan> make_plan(const ModelFile& file, const ModelOptions& options, const
     if (!text) return text.error();
     const auto context = Session::choose_context(h, session), default_context = Session::choose_context(h, {});
     if (!context || !default_context) return !context ? context.error() : default_context.error();
-    const auto slot = choose_device(options.device);
-    if (!slot) return slot.error();
-    const RunPlace place{*slot, options.n_threads};
-    const auto cost_under = [&](uint64_t allowed) { return Costs::of(file, **text, place, allowed, *default_context, session.kv_type); };
+    const auto placement = choose_placement(options, h, graph->program);
+    if (!placement) return placement.error();
+    const auto cost_under = [&](uint64_t allowed) {
+        return Costs::of(file, **text, *placement, allowed, *default_context, session.kv_type);
+    };
     const uint64_t allowed = options.memory_cap != 0 ? options.memory_cap : std::numeric_limits<uint64_t>::max();
     const auto costs = cost_under(allowed), least_costs = cost_under(0);
     if (!costs || !least_costs) return !costs ? costs.error() : least_costs.error();
-    ponder_device_info device = PONDER_DEVICE_INFO_INIT;
-    slot->backend->device_describe(slot->local_index, &device, nullptr);
 
     const ponder_program& program = costs->program().view();
     const Residence& residence = costs->residence();
     Plan plan;
-    plan.device = *slot;
-    plan.device_name = device.name != nullptr ? device.name : "";
     plan.context = *context;
+    for (size_t i = 0; i < placement->devices().size(); i++) plan.shares.push_back(costs->share(i, plan.context));
     plan.weight_bytes = residence.needs.weights;
     plan.kv_bytes = costs->kv_bytes(plan.context);
     plan.kv_bytes_per_token = program.kv_page_bytes / static_cast<uint64_t>(program.kv_page_tokens);

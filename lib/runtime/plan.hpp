@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "runtime/model.hpp"
@@ -11,9 +12,20 @@
 
 namespace ponder {
 
-struct Plan {
+// What one device has of it.
+struct PlanShare {
     DeviceSlot device;
     std::string device_name;
+    int32_t first_layer = 0, n_layers = 0;
+    int32_t n_expert_layers = 0;  // layers whose routed experts run here
+    uint64_t weight_bytes = 0, kv_bytes = 0, scratch_bytes = 0;
+    uint64_t memory_bytes = 0;  // the budget of the device; 0: none
+
+    uint64_t total_bytes() const { return weight_bytes + kv_bytes + scratch_bytes; }
+};
+
+struct Plan {
+    std::vector<PlanShare> shares;  // at least one
     uint64_t weight_bytes = 0, kv_bytes = 0, scratch_bytes = 0, host_bytes = 0;
     uint64_t expert_bytes = 0;  // of streamed experts, with the session filled; 0: none are streamed
     uint64_t least_bytes = 0;   // the smallest cap under which this session fits

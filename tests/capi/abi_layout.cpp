@@ -25,7 +25,7 @@ PONDER_TEST_FIELD(ponder_device_info, memory_bytes, 32, 8);
 PONDER_TEST_FIELD(ponder_device_info, is_usable, 40, 4);
 PONDER_TEST_FIELD(ponder_device_info, n_threads, 44, 4);
 
-static_assert(sizeof(ponder_model_params) == 64);
+static_assert(sizeof(ponder_model_params) == 72);
 PONDER_TEST_FIELD(ponder_model_params, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_model_params, n_threads, 4, 4);
 PONDER_TEST_FIELD(ponder_model_params, backend, 8, 8);
@@ -36,6 +36,21 @@ PONDER_TEST_FIELD(ponder_model_params, on_progress, 32, 8);
 PONDER_TEST_FIELD(ponder_model_params, progress_user_data, 40, 8);
 PONDER_TEST_FIELD(ponder_model_params, device_cache, 48, 8);
 PONDER_TEST_FIELD(ponder_model_params, device_cache_size, 56, 8);
+PONDER_TEST_FIELD(ponder_model_params, placement, 64, 8);
+
+static_assert(sizeof(ponder_placement) == 24);
+PONDER_TEST_FIELD(ponder_placement, struct_size, 0, 4);
+PONDER_TEST_FIELD(ponder_placement, experts_on_cpu, 4, 4);
+PONDER_TEST_FIELD(ponder_placement, devices, 8, 8);
+PONDER_TEST_FIELD(ponder_placement, n_devices, 16, 8);
+
+static_assert(sizeof(ponder_device_share) == 32);
+PONDER_TEST_FIELD(ponder_device_share, struct_size, 0, 4);
+PONDER_TEST_FIELD(ponder_device_share, device, 4, 4);
+PONDER_TEST_FIELD(ponder_device_share, backend, 8, 8);
+PONDER_TEST_FIELD(ponder_device_share, memory_bytes, 16, 8);
+PONDER_TEST_FIELD(ponder_device_share, n_layers, 24, 4);
+PONDER_TEST_FIELD(ponder_device_share, reserved, 28, 4);
 
 static_assert(sizeof(ponder_model_info) == 120);
 PONDER_TEST_FIELD(ponder_model_info, struct_size, 0, 4);
@@ -152,7 +167,7 @@ PONDER_TEST_FIELD(ponder_plan_info, is_streaming, 84, 4);
 PONDER_TEST_FIELD(ponder_plan_info, expert_bytes, 88, 8);
 PONDER_TEST_FIELD(ponder_plan_info, least_bytes, 96, 8);
 
-static_assert(sizeof(ponder_plan_device) == 56);
+static_assert(sizeof(ponder_plan_device) == 80);
 PONDER_TEST_FIELD(ponder_plan_device, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_plan_device, index, 4, 4);
 PONDER_TEST_FIELD(ponder_plan_device, backend, 8, 8);
@@ -161,6 +176,11 @@ PONDER_TEST_FIELD(ponder_plan_device, weight_bytes, 24, 8);
 PONDER_TEST_FIELD(ponder_plan_device, kv_bytes, 32, 8);
 PONDER_TEST_FIELD(ponder_plan_device, scratch_bytes, 40, 8);
 PONDER_TEST_FIELD(ponder_plan_device, total_bytes, 48, 8);
+PONDER_TEST_FIELD(ponder_plan_device, first_layer, 56, 4);
+PONDER_TEST_FIELD(ponder_plan_device, n_layers, 60, 4);
+PONDER_TEST_FIELD(ponder_plan_device, n_expert_layers, 64, 4);
+PONDER_TEST_FIELD(ponder_plan_device, reserved, 68, 4);
+PONDER_TEST_FIELD(ponder_plan_device, memory_bytes, 72, 8);
 
 static_assert(sizeof(ponder_file_info) == 64);
 PONDER_TEST_FIELD(ponder_file_info, struct_size, 0, 4);
@@ -277,4 +297,5 @@ static_assert(PONDER_FINISH_BUDGET == 3);
 static_assert(PONDER_FINISH_CANCELLED == 4);
 
 static_assert(PONDER_THINKING_NONE == -1);
+static_assert(PONDER_LAYERS_NONE == -1);
 static_assert(PONDER_GREEDY == -1.0f);

@@ -3,6 +3,8 @@
 #include "ponder/ponder.h"
 #include "ponder/ponder.h"           /* twice: the include guard */
 #include "ponder/ponder_cache.h"
+#include "ponder/ponder_placement.h"
+#include "ponder/ponder_plan.h"
 #include "ponder/ponder_streaming.h" /* before ponder.h on purpose */
 
 int ponder_test_header_c99(void);

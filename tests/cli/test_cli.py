@@ -323,6 +323,32 @@ class Model(ToolTest):
                          least["total_bytes"])
         self.assertIn(b"when they are needed", run("plan", "-m", path, "--memory-cap", cap).stdout)
 
+    def test_split_models(self):
+        path = os.path.join(self.temporary_folder(), "experts.gguf")
+        self.assert_done(run("synth", "tiny-deepseek-v3", path, "--type", "Q8_0", "--layers", "4"))
+        whole = ["-m", path, "--backend", "reference", "--context", "256"]
+        text = ["run", "-p", "Once", "--raw", "--temperature", "0", "--max-tokens", "12"]
+        expected = run(*text, *whole)
+        self.assert_done(expected)
+        single = json_lines(run("plan", *whole, "--json").stdout)[0]["devices"]
+        self.assertEqual([(d["first_layer"], d["layers"]) for d in single], [(0, 4)])
+        half = str(single[0]["total_bytes"] * 3 // 4)
+        for flags in (["--device-layers", "2"], ["--device-layers", "0"], ["--device-memory", half], ["--experts-on-cpu"],
+                      ["--device-layers", "9", "--experts-on-cpu"]):
+            plan = json_lines(run("plan", *whole, *flags, "--json").stdout)[0]
+            devices = plan["devices"]
+            self.assertEqual(sum(d["layers"] for d in devices), 4)
+            self.assertEqual(sum(d["expert_layers"] for d in devices), 3)
+            for part in ("weight_bytes", "kv_bytes"):
+                self.assertEqual(sum(d[part] for d in devices), plan[part])
+            self.assert_done(run(*text, *whole, *flags))
+        self.assertEqual(run(*text, *whole, "--experts-on-cpu").stdout, expected.stdout)
+        table = run("plan", *whole, "--device-layers", "2")
+        self.assert_done(table)
+        self.assertIn(b" 0-1 ", table.stdout)
+        for bad in (["--device-layers", "-1"], ["--device-layers", "two"], ["--device-memory", "0"], ["--device-memory", "lots"]):
+            self.assertEqual(run("plan", *whole, *bad).returncode, 2)
+
     def test_synth(self):
         folder = self.temporary_folder()
         path = os.path.join(folder, "tiny.gguf")
