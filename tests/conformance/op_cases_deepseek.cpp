@@ -194,8 +194,10 @@ OpCase moe_case(const MoeShape& s, int32_t type) {
 std::vector<OpCase> deepseek_op_cases() {
     std::vector<OpCase> cases;
     for (const bool is_split : {false, true}) {
-        // With 64 latents the expanded form is cheaper for many rows, the absorbed one for few.
+        // With many latents and short values the expanded form is cheaper for 47 rows, the absorbed one for few.
         cases.push_back(mla_case({3, 16, 8, 64, 32, is_split}, PONDER_TYPE_F32, PONDER_TYPE_F32, kLimit));
+        cases.push_back(mla_case({2, 16, 8, 128, 3, is_split}, PONDER_TYPE_F32, PONDER_TYPE_F32, kLimit));
+        cases.push_back(mla_case({2, 32, 16, 256, 4, is_split}, PONDER_TYPE_Q8_0, PONDER_TYPE_F16, kCacheF16Limit));
         cases.push_back(mla_case({1, 1, 2, 1, 1, is_split}, PONDER_TYPE_F32, PONDER_TYPE_F32, kLimit));
         cases.push_back(mla_case({2, 32, 16, 32, 32, is_split}, PONDER_TYPE_Q8_0, PONDER_TYPE_F16, kCacheF16Limit));
         cases.push_back(mla_case({2, 32, 32, 32, 32, is_split}, PONDER_TYPE_F16, PONDER_TYPE_Q8_0, kCacheQ8Limit));
