@@ -51,9 +51,12 @@ Placement::Placement(const DeviceSlot& slot, int32_t n_threads, bool is_asked_fo
 }
 
 int32_t Placement::max_rows() const {
-    int32_t most = 1;
-    for (const PlacedDevice& device : devices_) most = std::max(most, device.slot.rows_of_run());
-    return most;
+    int32_t fewest = std::numeric_limits<int32_t>::max();
+    for (size_t i = 0; i < devices_.size(); i++) {
+        const bool has_share = devices_[i].n_layers > 0 || static_cast<int32_t>(i) == expert_device_;
+        if (has_share) fewest = std::min(fewest, devices_[i].slot.rows_of_run());
+    }
+    return fewest;
 }
 
 std::vector<int32_t> Placement::devices_of_ops(const Program& program) const {

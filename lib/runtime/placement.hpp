@@ -57,7 +57,7 @@ class Placement {
     int32_t expert_device() const { return expert_device_; }
     int32_t n_threads() const { return n_threads_; }
 
-    // Rows of one run, the most that any of the devices asks for.
+    // Rows of one run: the fewest that a device with a share asks for, so that more layers never need less memory.
     int32_t max_rows() const;
     // The device of each operator.
     std::vector<int32_t> devices_of_ops(const Program& program) const;
