@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ponder.h and what it includes are C99 without extensions: every initialiser and type is used once, under -std=c99 -pedantic -Werror. */
 #include "ponder/ponder.h"
-#include "ponder/ponder.h"           /* twice: the include guard */
+#include "ponder/ponder.h" /* twice: the include guard */
 #include "ponder/ponder_cache.h"
 #include "ponder/ponder_placement.h"
 #include "ponder/ponder_plan.h"
