@@ -96,10 +96,9 @@ ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_er
     });
 }
 
-// With a matrix unit, expanding weights is a good part of the work: more rows share it.
+// Weights are expanded once a run, and a run of many rows reads most of a layer's experts however many it has.
 int32_t rows_of_run(int32_t, const ponder_device_options* options) {
     const Kernels* kernels = find_kernels(host::variant_of(options));
-    // Weights are expanded once a run, and a run of many rows reads most of a layer's experts however many it has.
     return kernels != nullptr && kernels->find_dot(PONDER_TYPE_Q8_0)->multiply != nullptr ? 512 : 128;
 }
 

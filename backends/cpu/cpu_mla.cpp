@@ -37,7 +37,10 @@ class MlaAttention {
           runs_(list_row_runs(run.batch)) {}
 
     void run() {
-        if (is_cheaper_expanded()) return run_expanded();
+        if (can_expand(p_) && n_rows_ > 1) {  // a row alone never pays for the maps
+            const std::vector<RowRun> whole = list_row_runs(run_.batch, n_rows_);
+            if (is_cheaper_expanded(whole)) return run_expanded(whole);
+        }
         for (first_head_ = 0; first_head_ < p_.n_heads; first_head_ += n_heads_) {
             const int64_t n = std::min<int64_t>(n_heads_, p_.n_heads - first_head_);
             in_pieces(n, p_.n_latent,
@@ -57,12 +60,11 @@ class MlaAttention {
 
   private:
     // Multiplications of one head, in float32 those of absorbed queries and results too: stored weights go some times faster.
-    bool is_cheaper_expanded() const {
-        if (!can_expand(p_)) return false;
+    bool is_cheaper_expanded(std::span<const RowRun> runs) const {
         constexpr int64_t kMapSpeed = 3;
         const int64_t n_map = int64_t{p_.n_latent} * (p_.n_nope + p_.v_head_dim);
         int64_t n_pairs = 0, n_read = 0;
-        for (const RowRun& rows : list_row_runs(run_.batch, n_rows_)) {
+        for (const RowRun& rows : runs) {
             const int64_t last = run_.batch.positions[rows.first + rows.n - 1];
             n_read += last + 1;
             n_pairs += rows.n * (last + 1) - int64_t{rows.n} * (rows.n - 1) / 2;
@@ -72,8 +74,7 @@ class MlaAttention {
         return expanded < absorbed;
     }
 
-    void run_expanded() {
-        const std::vector<RowRun> runs = list_row_runs(run_.batch, n_rows_);
+    void run_expanded(std::span<const RowRun> runs) {
         run_.pool.parallel_for(static_cast<int64_t>(runs.size()) * p_.n_heads, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             ThreadScratch& scratch = run_.plan.threads[static_cast<size_t>(thread)];

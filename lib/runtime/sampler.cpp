@@ -66,13 +66,17 @@ float to_float(double x) {
 // What a logit counts as: NaN stays NaN, which compares with nothing.
 float finite(float x) { return x > std::numeric_limits<float>::max() ? std::numeric_limits<float>::max() : x; }
 
-bool is_off(float penalty, float neutral) { return !std::isfinite(penalty) || penalty == neutral; }
+bool has_repetition_penalty(const SamplerParams& p) {
+    return p.repetition_penalty > 0 && std::isfinite(p.repetition_penalty) && p.repetition_penalty != 1;
+}
+
+bool has_presence_penalty(const SamplerParams& p) { return std::isfinite(p.presence_penalty) && p.presence_penalty != 0; }
 
 }  // namespace
 
 int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated) {
     if (logits.size() > static_cast<size_t>(limits::kMaxVocabulary)) return kNoToken;
-    if (has_penalties()) {
+    if (has_repetition_penalty(params_) || has_presence_penalty(params_)) {
         scores_.resize(logits.size());
         for (size_t i = 0; i < logits.size(); ++i) scores_[i] = logits[i] != logits[i] ? kLowest : finite(logits[i]);
         apply_penalties(recent, n_generated);
@@ -87,10 +91,6 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
     cut_top_p();
     cut_min_p();
     return draw(n_generated);
-}
-
-bool Sampler::has_penalties() const {
-    return (params_.repetition_penalty > 0 && !is_off(params_.repetition_penalty, 1.0f)) || !is_off(params_.presence_penalty, 0.0f);
 }
 
 // The largest score of each block, to tops_, and of all.
@@ -136,11 +136,11 @@ void Sampler::apply_penalties(std::span<const int32_t> recent, size_t n_generate
     };
     // In double: the product of two floats is exact there, so a compiler that fuses it into the next operation changes nothing.
     const double repetition = params_.repetition_penalty;
-    if (repetition > 0 && !is_off(params_.repetition_penalty, 1.0f)) {
+    if (has_repetition_penalty(params_)) {
         each_once(kRepetitionWindow, [&](float& x) { x = to_float(x > 0 ? x / repetition : x * repetition); });
     }
     const double presence = params_.presence_penalty;
-    if (!is_off(params_.presence_penalty, 0.0f)) {
+    if (has_presence_penalty(params_)) {
         each_once(n_generated, [&](float& x) { x = to_float(x - presence); });
     }
 }

@@ -50,7 +50,6 @@ class Sampler {
     // A total order, so that every cut through it is unique whatever the selection algorithm does with equal scores.
     static bool is_before(const Candidate& a, const Candidate& b) { return a.score > b.score || (a.score == b.score && a.id < b.id); }
 
-    bool has_penalties() const;
     float find_tops(std::span<const float> scores);
     int32_t first_of(std::span<const float> scores, float top) const;
     void apply_penalties(std::span<const int32_t> recent, size_t n_generated);

@@ -3,12 +3,12 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/control_group.hpp"
+#include "temp_file.hpp"
 
 using namespace ponder;
 
@@ -17,24 +17,17 @@ namespace {
 // A folder that stands for /.
 class Root {
   public:
-    Root() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "ponder-root-XXXXXX").string();
-        REQUIRE(mkdtemp(pattern.data()) != nullptr);
-        path_ = pattern;
-    }
-    ~Root() { std::filesystem::remove_all(path_); }
-    Root(const Root&) = delete;
-    Root& operator=(const Root&) = delete;
+    Root() { REQUIRE(std::filesystem::create_directory(path())); }
 
     void write(const std::string& file, const std::string& text) const {
-        const std::filesystem::path at = path_ + file;
+        const std::filesystem::path at = path() + file;
         std::filesystem::create_directories(at.parent_path());
         std::ofstream(at) << text;
     }
-    const std::string& path() const { return path_; }
+    const std::string& path() const { return folder_.path(); }
 
   private:
-    std::string path_;
+    const ponder_test::TempFile folder_{"files"};
 };
 
 }  // namespace
