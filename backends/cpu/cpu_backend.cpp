@@ -86,7 +86,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
 ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_error* err) {
     return host::run_checked(plan, batch, err, [](ponder_compiled& own, const ponder_run& rows, ponder_error& failure) {
         const Run run(static_cast<Plan&>(own), rows, &failure);
-        const host::Part part = host::part_of(run.program, rows);
+        const host::RunPart part = host::part_of(run.program, rows);
         for (const Step& step : run.plan.steps) {
             const auto op = static_cast<int32_t>(step.ops.data() - run.program.ops);
             if (op < part.begin || op >= part.end) continue;

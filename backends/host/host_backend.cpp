@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -20,45 +19,6 @@ namespace {
 
 bool fits(const ponder_buffer* buffer, uint64_t offset, uint64_t n_bytes) {
     return offset <= buffer->n_bytes && n_bytes <= buffer->n_bytes - offset;
-}
-
-int64_t count_tokens(const ponder_program& program) {
-    int64_t n = std::numeric_limits<int32_t>::max();
-    for (int32_t i = 0; i < program.n_ops; i++) {
-        if (program.ops[i].kind == PONDER_OP_EMBED) n = std::min(n, program.operands[program.ops[i].src[0]].dims[1]);
-    }
-    return n;
-}
-
-int32_t count_slots(const ponder_program& program) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < program.n_ops; i++) {
-        const ponder_op& op = program.ops[i];
-        if (op.kind == PONDER_OP_RECEIVE || op.kind == PONDER_OP_SEND) n = std::max(n, op.params.transfer.slot + 1);
-    }
-    return n;
-}
-
-bool has_transfers(const ponder_run& batch) { return batch.struct_size >= offsetof(ponder_run, n_transfers) + sizeof batch.n_transfers; }
-
-// A batch comes from the library's own runtime; what would read out of bounds is refused all the same. Null: nothing would.
-const char* find_fault(const ponder_compiled& plan, const ponder_run& batch) {
-    if (batch.n_rows < 1 || batch.n_rows > plan.max_rows || batch.n_outputs < 0 || batch.n_outputs > plan.max_outputs)
-        return "batch larger than the plan";
-    for (int32_t r = 0; r < batch.n_rows; r++) {
-        if (batch.tokens[r] < 0 || batch.tokens[r] >= plan.n_tokens) return "token outside of the vocabulary";
-        if (batch.sequences[r] < 0 || batch.sequences[r] >= batch.n_sequences) return "row of an unknown sequence";
-        const int64_t capacity = int64_t{batch.kv[batch.sequences[r]].n_pages} * plan.program->kv_page_tokens;
-        if (batch.positions[r] < 0 || batch.positions[r] >= capacity) return "position outside of the cache";
-    }
-    if (plan.n_slots > 0 && (!has_transfers(batch) || batch.n_transfers < plan.n_slots)) return "rows of other devices are missing";
-    const Part part = part_of(*plan.program, batch);
-    if (part.begin < 0 || part.end < part.begin || part.end > plan.program->n_ops) return "operators outside of the program";
-    if (batch.source == nullptr && plan.has_streams) return "a program with streamed weights needs their source";
-    for (int32_t o = 0; o < batch.n_outputs; o++) {
-        if (batch.output_rows[o] < 0 || batch.output_rows[o] >= batch.n_rows) return "output of an unknown row";
-    }
-    return nullptr;
 }
 
 }  // namespace
@@ -157,20 +117,11 @@ void set_up(ponder_compiled& plan, ponder_device_handle* device, const ponder_pr
     plan.device = device;
     plan.program = &program;
     plan.max_rows = max_rows;
-    plan.max_outputs = max_outputs;
-    plan.n_tokens = count_tokens(program);
-    plan.has_streams = std::any_of(program.operands, program.operands + program.n_operands,
-                                   [](const ponder_operand& operand) { return operand.is_streamed != 0; });
-    plan.n_slots = count_slots(program);
+    plan.check = RunCheck(program, max_rows, max_outputs);
     plan.scratch.reset(new float[program.scratch_floats * static_cast<uint64_t>(max_rows)]);
 }
 
 void release(ponder_device_handle*, ponder_compiled* plan) { delete plan; }
-
-Part part_of(const ponder_program& program, const ponder_run& batch) {
-    if (!has_transfers(batch) || batch.n_ops == 0) return {0, program.n_ops};
-    return {batch.first_op, batch.n_ops > program.n_ops ? -1 : batch.first_op + batch.n_ops};
-}
 
 int32_t answer_support(const char* why, char* reason, size_t reason_size) {
     if (why != nullptr && reason != nullptr && reason_size > 0) std::snprintf(reason, reason_size, "%s", why);
@@ -179,7 +130,7 @@ int32_t answer_support(const char* why, char* reason, size_t reason_size) {
 
 ponder_status run_checked(ponder_compiled* plan, const ponder_run* batch, ponder_error* err,
                           void (*steps)(ponder_compiled& plan, const ponder_run& batch, ponder_error& failure)) try {
-    if (const char* fault = find_fault(*plan, *batch)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
+    if (const char* fault = plan->check.find_fault(*batch)) return report(err, PONDER_STATUS_INVALID_ARGUMENT, fault);
     ponder_error failure{};
     steps(*plan, *batch, failure);
     if (failure.status != PONDER_STATUS_OK) return report(err, static_cast<ponder_status>(failure.status), failure.message);

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "base/thread_pool.hpp"
 #include "ponder/ponder_backend.h"
+#include "run_check.hpp"
 
 // Backends derive from the first and the last; their names are the interface's, so they may have no second definition.
 struct ponder_device_handle {
@@ -26,10 +27,8 @@ struct ponder_compiled {
     virtual ~ponder_compiled() = default;
     ponder_device_handle* device = nullptr;
     const ponder_program* program = nullptr;
-    int32_t max_rows = 0, max_outputs = 0;
-    int64_t n_tokens = 0;  // token numbers below this have a row in every embedding table
-    bool has_streams = false;
-    int32_t n_slots = 0;               // of rows from and to the run's host memory
+    int32_t max_rows = 0;
+    ponder::host::RunCheck check;
     std::unique_ptr<float[]> scratch;  // [scratch_floats * max_rows]: the operands
 };
 
@@ -62,11 +61,6 @@ const char* find_unreadable(const ponder_program& program, const ponder_op& op);
 // Fills the common part of a plan. Throws std::bad_alloc.
 void set_up(ponder_compiled& plan, ponder_device_handle* device, const ponder_program& program, int32_t max_rows, int32_t max_outputs);
 void release(ponder_device_handle*, ponder_compiled* plan);
-// The operators of a program that a batch runs.
-struct Part {
-    int32_t begin, end;
-};
-Part part_of(const ponder_program& program, const ponder_run& batch);
 // The answer of `supports`: 1 if why is null; otherwise 0, and why goes to `reason`, which may be null.
 int32_t answer_support(const char* why, char* reason, size_t reason_size);
 // Runs steps(plan, batch, failure) on a batch that was checked first; `failure` has no status until a step sets one.

@@ -3,9 +3,7 @@
 #include "vk_plan.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
-#include <limits>
 
 namespace ponder::vk {
 
@@ -76,10 +74,6 @@ Result<void> Plan::start() {
     for (int32_t i = 0; i < program_.n_ops; i++) {
         if (const char* why = find_obstacle(device_, program_, program_.ops[i])) return make_error(PONDER_STATUS_UNSUPPORTED, "%s", why);
     }
-    n_tokens_ = std::numeric_limits<int32_t>::max();
-    for (int32_t i = 0; i < program_.n_ops; i++) {
-        if (program_.ops[i].kind == PONDER_OP_EMBED) n_tokens_ = std::min(n_tokens_, program_.operands[program_.ops[i].src[0]].dims[1]);
-    }
     layout_ = lay_out(program_, max_rows_, max_outputs_);
     logits_stride_ = stride_of_logits(program_);
     if (auto started = data_.start(layout_, max_rows_, max_outputs_); !started) return started;
@@ -149,10 +143,9 @@ void Plan::forget(ShapeClass& shape) {
     shape.segments.clear();
 }
 
-Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, RunData::Part part) {
-    const auto found = std::find_if(classes_.begin(), classes_.end(), [&](const ShapeClass& c) {
-        return c.n_rows == n_rows && c.n_outputs == n_outputs && c.part.begin == part.begin && c.part.end == part.end;
-    });
+Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part) {
+    const auto found = std::find_if(classes_.begin(), classes_.end(),
+                                    [&](const ShapeClass& c) { return c.n_rows == n_rows && c.n_outputs == n_outputs && c.part == part; });
     if (found != classes_.end()) {
         classes_.splice(classes_.begin(), classes_, found);
         return &classes_.front();
@@ -186,33 +179,12 @@ Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, R
 }
 
 // A batch comes from the library's own runtime; what would read out of bounds is refused all the same.
-Result<void> Plan::check(const ponder_run& run) const {
-    const auto refuse = [](const char* why) { return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s", why); };
-    if (run.n_rows < 1 || run.n_rows > max_rows_ || run.n_outputs < 0 || run.n_outputs > max_outputs_)
-        return refuse("batch larger than the plan");
-    for (int32_t r = 0; r < run.n_rows; r++) {
-        if (run.tokens[r] < 0 || run.tokens[r] >= n_tokens_) return refuse("token outside of the vocabulary");
-        if (run.sequences[r] < 0 || run.sequences[r] >= run.n_sequences) return refuse("row of an unknown sequence");
-        const int64_t capacity = int64_t{run.kv[run.sequences[r]].n_pages} * program_.kv_page_tokens;
-        if (run.positions[r] < 0 || run.positions[r] >= capacity) return refuse("position outside of the cache");
-    }
-    const RunData::Part part = RunData::part_of(program_, run);
-    if (part.begin < 0 || part.end < part.begin || part.end > program_.n_ops) return refuse("operators outside of the program");
-    if (data_.n_slots() > 0 &&
-        (run.struct_size < offsetof(ponder_run, n_transfers) + sizeof run.n_transfers || run.n_transfers < data_.n_slots()))
-        return refuse("rows of other devices are missing");
-    for (int32_t o = 0; o < run.n_outputs; o++) {
-        if (run.output_rows[o] < 0 || run.output_rows[o] >= run.n_rows) return refuse("output of an unknown row");
-    }
-    return {};
-}
-
 Result<void> Plan::run(const ponder_run& run) {
-    if (auto checked = check(run); !checked) return checked;
+    if (const char* fault = check_.find_fault(run)) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "%s", fault);
     const auto should_stop = [&] { return run.should_stop != nullptr && run.should_stop(run.user_data) != 0; };
     const Error cancelled{PONDER_STATUS_CANCELLED, "cancelled"};
     if (should_stop()) return cancelled;
-    const auto shape = shape_class(run.n_rows, run.n_outputs, RunData::part_of(program_, run));
+    const auto shape = shape_class(run.n_rows, run.n_outputs, host::part_of(program_, run));
     if (!shape) return shape.error();
     if (auto filled = data_.fill(run); !filled) return filled;
     const auto n_vocab = static_cast<size_t>(program_.n_vocab);

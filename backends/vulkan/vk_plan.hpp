@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "host/run_check.hpp"
 #include "vk_recording.hpp"
 
 namespace ponder::vk {
@@ -23,22 +24,26 @@ class Plan {
   private:
     struct ShapeClass {
         int32_t n_rows, n_outputs;
-        RunData::Part part;
+        host::RunPart part;
         std::vector<Segment> segments;
     };
 
     Plan(Device& device, const ponder_program& program, int32_t max_rows, int32_t max_outputs)
-        : device_(device), program_(program), max_rows_(max_rows), max_outputs_(max_outputs), data_(device, program) {}
+        : device_(device),
+          program_(program),
+          max_rows_(max_rows),
+          max_outputs_(max_outputs),
+          check_(program, max_rows, max_outputs),
+          data_(device, program) {}
     Result<void> start();
     Result<void> place_weights();
-    Result<void> check(const ponder_run& run) const;
-    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs, RunData::Part part);
+    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part);
     void forget(ShapeClass& shape);
 
     Device& device_;
     const ponder_program& program_;
     const int32_t max_rows_, max_outputs_;
-    int64_t n_tokens_ = 0;  // token numbers below this have a row in every embedding table
+    const host::RunCheck check_;
     Layout layout_;
     RunData data_;
     PlacedWeights weights_;

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <cstring>
 #include <set>
+
+#include "host/run_check.hpp"
 
 namespace ponder::vk {
 
@@ -24,12 +25,6 @@ RunData::~RunData() {
     device_.memory().free(memory_);
     device_.memory().free(pages_);
     device_.memory().free(sent_);
-}
-
-RunData::Part RunData::part_of(const ponder_program& program, const ponder_run& run) {
-    const bool has_part = run.struct_size >= offsetof(ponder_run, n_transfers) + sizeof run.n_transfers && run.n_ops != 0;
-    if (!has_part) return {0, program.n_ops};
-    return {run.first_op, run.n_ops > program.n_ops ? -1 : run.first_op + run.n_ops};
 }
 
 RunData::Places RunData::find_places(const ponder_program& program, const Layout& layout, int32_t max_rows, int32_t max_outputs) {
@@ -183,7 +178,7 @@ void RunData::fill_received(const ponder_run& run, const ponder_op& op) {
 }
 
 void RunData::deliver(const ponder_run& run) const {
-    const Part part = part_of(program_, run);
+    const host::RunPart part = host::part_of(program_, run);
     for (int32_t i = part.begin; i < part.end; i++) {
         const ponder_op& op = program_.ops[i];
         if (op.kind != PONDER_OP_SEND) continue;
@@ -196,7 +191,7 @@ void RunData::deliver(const ponder_run& run) const {
 }
 
 Result<void> RunData::fill(const ponder_run& run) {
-    const Part part = part_of(program_, run);
+    const host::RunPart part = host::part_of(program_, run);
     for (int32_t i = part.begin; i < part.end; i++) {
         if (program_.ops[i].kind == PONDER_OP_RECEIVE) fill_received(run, program_.ops[i]);
     }

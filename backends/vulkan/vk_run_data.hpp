@@ -19,12 +19,6 @@ class RunData {
     RunData(const RunData&) = delete;
     RunData& operator=(const RunData&) = delete;
 
-    // Operators [begin, end) that a run is about.
-    struct Part {
-        int32_t begin, end;
-    };
-    static Part part_of(const ponder_program& program, const ponder_run& run);
-
     // Makes room, and finds the tables that embeddings are read from.
     Result<void> start(const Layout& layout, int32_t max_rows, int32_t max_outputs);
     // Bytes that a plan holds for this, for sequences of n_context tokens in all.

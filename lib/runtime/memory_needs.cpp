@@ -54,10 +54,7 @@ uint64_t memory_allowed(uint64_t memory_cap) { return memory_cap != 0 ? memory_c
 uint64_t bytes_outside_host(const PlacedProgram& program, const Placement& placement, int64_t n_tokens) {
     uint64_t total = 0;
     for (size_t i = 0; placement.is_split() && i < program.n_pieces(); i++) {
-        if (placement.devices()[i].is_host) continue;
-        const Program& piece = program.piece(i);
-        total += resident_bytes(piece) + kv_cache_bytes(program.whole().view(), piece.view().kv_page_bytes, n_tokens) +
-                 placement.scratch_bytes(program, i, n_tokens);
+        if (!placement.devices()[i].is_host) total += placement.device_bytes(program.whole(), program.piece(i), i, n_tokens);
     }
     return total;
 }

@@ -19,8 +19,6 @@ constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
 
 bool is_expert_op(const ponder_op& op) { return op.kind == PONDER_OP_MOE_FFN || op.kind == PONDER_OP_MOE_PREFETCH; }
 
-bool is_named(const DeviceRequest& request) { return request.backend != "auto" || request.device > 0; }
-
 ponder_device_info describe(const DeviceSlot& slot) {
     ponder_device_info info = PONDER_DEVICE_INFO_INIT;
     slot.backend->device_describe(slot.local_index, &info, nullptr);
@@ -91,6 +89,11 @@ uint64_t Placement::scratch_bytes(const PlacedProgram& program, int64_t n_contex
     return total;
 }
 
+uint64_t Placement::device_bytes(const Program& whole, const Program& piece, size_t device, int64_t n_tokens) const {
+    return resident_bytes(piece) + kv_cache_bytes(whole.view(), piece.view().kv_page_bytes, n_tokens) +
+           scratch_of(devices_[device].slot, piece, max_rows(), n_threads_, n_tokens);
+}
+
 Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_threads, const Program& program, int64_t n_tokens) {
     Placement placement;
     placement.n_threads_ = n_threads;
@@ -102,7 +105,7 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         const bool is_host = describe(*slot).n_threads > 0;
         const uint64_t memory =
             share.memory_bytes != 0 || is_host || share.n_layers != 0 ? share.memory_bytes : slot->free_bytes() / 10 * 9;
-        placement.devices_.push_back({.slot = *slot, .memory_bytes = memory, .is_host = is_host, .is_named = is_named(share.device)});
+        placement.devices_.push_back({.slot = *slot, .memory_bytes = memory, .is_host = is_host, .is_named = share.device.is_named()});
         wanted.push_back(share.n_layers);
     }
     const bool takes_rest = !placement.devices_.empty() && placement.devices_.back().is_host && wanted.back() <= 0 &&
@@ -128,9 +131,7 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         }
         const auto partition = make_partition(program, candidate.devices_of_ops(program), last + 1);
         if (!partition) return partition.error();
-        const Program& piece = partition->pieces[i];
-        return resident_bytes(piece) + kv_cache_bytes(program.view(), piece.view().kv_page_bytes, n_tokens) +
-               scratch_of(candidate.devices_[i].slot, piece, candidate.max_rows(), n_threads, n_tokens);
+        return candidate.device_bytes(program, partition->pieces[i], i, n_tokens);
     };
     int32_t first = 0;
     for (size_t i = 0; i < placement.devices_.size(); i++) {

@@ -65,6 +65,8 @@ class Placement {
     uint64_t scratch_bytes(const PlacedProgram& program, size_t device, int64_t n_context) const;
     // Of all devices, and of the rows that pass between them.
     uint64_t scratch_bytes(const PlacedProgram& program, int64_t n_context) const;
+    // Weights of a device's piece, and the cache and scratch that one session of n_tokens needs there.
+    uint64_t device_bytes(const Program& whole, const Program& piece, size_t device, int64_t n_tokens) const;
 
   private:
     Placement() = default;
