@@ -110,6 +110,13 @@ void MappedFile::release(std::span<const std::byte> range) const {
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
+void MappedFile::prefer_large_pages() const {
+#ifdef MADV_HUGEPAGE
+    // Only a hint: most file systems have large pages for what they read from now on, others none.
+    if (size_ > 0) ::madvise(const_cast<std::byte*>(data_), size_, MADV_HUGEPAGE);
+#endif
+}
+
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {
     auto file = MappedFile::open(path);
     if (!file) return file.error();

@@ -36,6 +36,8 @@ class MappedFile {
     // Gives back the memory of the whole pages inside `range`, a part of bytes(): it stays readable and is read again when touched. For
     // those that stream through files larger than memory.
     void release(std::span<const std::byte> range) const;
+    // Before all of the file is read: pages that translate faster, some of which then hold more than was asked for.
+    void prefer_large_pages() const;
     const std::string& path() const { return path_; }
 
   private:

@@ -56,7 +56,7 @@ Result<Placement> choose_placement(const ModelOptions& options, const HyperParam
     if (options.placement.devices.empty() && !options.placement.has_experts_on_cpu) {
         const auto slot = choose_device(options.device);
         if (!slot) return slot.error();
-        return Placement(*slot, options.n_threads, options.device.backend != "auto" || options.device.device > 0);
+        return Placement(*slot, options.n_threads, options.device.is_named());
     }
     const auto n_tokens = Session::choose_context(hyper_parameters, {});
     if (!n_tokens) return n_tokens.error();
@@ -116,6 +116,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
     if (*fits && model->device().backend().buffer_import != nullptr) {
+        for (const MappedFile& mapped : model->file_.files) mapped.prefer_large_pages();
         if (auto read = read_weights(weights, control); !read) return with_context(read.error(), path);
     }
     if (stop_at(1.0)) return cancelled;
