@@ -66,6 +66,10 @@ struct Vector : X86Vector {
         const __m256i values = _mm256_broadcastsi128_si256(load16(table));
         return {_mm256_shuffle_epi8(values, x.low), _mm256_shuffle_epi8(values, x.high)};
     }
+    // Woven sums: pairs of products in 16 bits, up to four of codes up to 31.
+    static constexpr bool kSumsAreWide = false;
+    static __m256i add_products(__m256i sums, __m256i u, __m256i a) { return _mm256_add_epi16(sums, _mm256_maddubs_epi16(u, a)); }
+    static Floats8 widen_sums(__m256i sums) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sums, _mm256_set1_epi16(1))); }
     // Pairs of products must stay below 32,768: codes up to 128 beside activation codes up to 127.
     static __m256i multiply_add(__m256i u, __m256i a) { return _mm256_madd_epi16(_mm256_maddubs_epi16(u, a), _mm256_set1_epi16(1)); }
     static Ints dot_unsigned(Bytes u, const int8_t* a) { return {multiply_add(u.low, load32(a)), multiply_add(u.high, load32(a + 32))}; }
@@ -243,6 +247,7 @@ struct Vector : X86Vector {
 };
 
 #define PONDER_KERNELS_HAVE_PANELS
+#define PONDER_KERNELS_WEAVE
 #include "kernels_templates.hpp"
 
 }  // namespace

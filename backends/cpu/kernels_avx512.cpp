@@ -15,6 +15,7 @@ namespace {
 #include "kernels_avx512.hpp"
 
 #define PONDER_KERNELS_HAVE_PANELS
+#define PONDER_KERNELS_WEAVE
 #include "kernels_templates.hpp"
 
 }  // namespace

@@ -38,6 +38,10 @@ struct Vector : X86Vector {
     static Ints dot_signed(Bytes w, const int8_t* a, const int32_t* neg_sums) { return dot_offset<7>(flip_signs(w), a, neg_sums); }
     static Bytes to_panel(Bytes w) { return flip_signs(w); }
     static Bytes flip_signs(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
+    // Woven sums.
+    static constexpr bool kSumsAreWide = true;
+    static __m256i add_products(__m256i sums, __m256i u, __m256i a) { return _mm256_dpbusd_epi32(sums, u, a); }
+    static Floats8 widen_sums(__m256i sums) { return _mm256_cvtepi32_ps(sums); }
     static Ints repeat(int32_t x) { return _mm512_set1_epi32(x); }
     // A group of a panel: sums[i] lane r += the codes of row r times the kColumns codes at x[i] + at.
     template <int kColumns, int kLargest, bool is_signed, int N>

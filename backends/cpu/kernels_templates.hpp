@@ -45,29 +45,52 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
     for (int i = 0; i < N; i++) result[i] = Vector::sum(sums[i]) - Block::total(minimums[i]);
 }
 
+#ifdef PONDER_KERNELS_WEAVE
+#include "kernels_woven.hpp"
+#endif
+
+// A whole weight row times N rounded rows.
+template <class Block, int N>
+inline __attribute__((always_inline)) void dot_row(const uint8_t* p, int64_t n_cols, const RoundedRow (&x)[N], float (&result)[N]) {
+    int64_t done = 0;
+    for (int i = 0; i < N; i++) result[i] = 0.0f;
+#ifdef PONDER_KERNELS_WEAVE
+    if constexpr (Woven<Block>::kExists) {
+        done = n_cols / 256 * 256;
+        dot_woven<Block, N>(p, done / 256, x, result);
+        if constexpr (Block::kStepLength == 256) return;
+    }
+#endif
+    // Adds n_blocks more.
+    const auto add = [&](const uint8_t* blocks, int64_t n_blocks) __attribute__((always_inline)) {
+        RoundedRow rest[N];
+        float more[N];
+        for (int i = 0; i < N; i++) rest[i] = x[i].from(done);
+        dot_blocks<Block, N>(blocks, n_blocks, rest, more);
+        for (int i = 0; i < N; i++) result[i] += more[i];
+        done += n_blocks * Block::kStepLength;
+    };
+    const auto rest_of_row = [&] { return p + done / Block::kStepLength * Block::kStepBytes; };
+    if (const int64_t n = (n_cols - done) / Block::kStepLength; n > 0) add(rest_of_row(), n);
+    if constexpr (Block::kStepLength == 64) {
+        // The last block of an odd number is read from a copy beside one whose scale is zero.
+        if (done < n_cols) {
+            uint8_t last[Block::kStepBytes] = {};
+            copy_bytes(last, rest_of_row(), Block::kStepBytes / 2);
+            add(last, 1);
+        }
+    }
+}
+
 template <class Block, int N>
 void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride, float* dst,
                int64_t dst_stride) {
     const RoundedLayout layout(n_cols);
-    const int64_t n_whole = n_cols / Block::kStepLength;
     RoundedRow views[N];
     for (int i = 0; i < N; i++) views[i] = RoundedRow(x + i * x_stride, layout);
     for (int64_t r = 0; r < n_rows; r++) {
-        const auto* p = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
         float result[N];
-        dot_blocks<Block, N>(p, n_whole, views, result);
-        if constexpr (Block::kStepLength == 64) {
-            // The last block of an odd number is read from a copy beside one whose scale is zero.
-            if (n_cols % 64 != 0) {
-                uint8_t last[Block::kStepBytes] = {};
-                copy_bytes(last, p + n_whole * Block::kStepBytes, Block::kStepBytes / 2);
-                RoundedRow rest[N];
-                float more[N];
-                for (int i = 0; i < N; i++) rest[i] = views[i].from(64 * n_whole);
-                dot_blocks<Block, N>(last, 1, rest, more);
-                for (int i = 0; i < N; i++) result[i] += more[i];
-            }
-        }
+        dot_row<Block, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), n_cols, views, result);
         for (int i = 0; i < N; i++) dst[i * dst_stride + r] = result[i];
     }
 }

@@ -99,7 +99,7 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
     const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
     check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
     if (own == nullptr || base == nullptr) return;
-    for (const int64_t n_blocks : {1, 2, 3, 7, 16}) {
+    for (const int64_t n_blocks : {1, 2, 3, 7, 16, 27}) {
         const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = n_blocks == 7 ? 21 : 11;
         const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
         const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
@@ -252,6 +252,37 @@ void compare_cached(const Kernels& kernels, std::mt19937& random) {
 
 }  // namespace
 
+// Squared errors of rounded rows beside those of the scale that gives the largest element the code 127, and the scales' own bias.
+void compare_rounding(const Kernels& kernels, std::mt19937& random) {
+    constexpr int64_t kColumns = 1000;
+    const RoundedLayout at(kColumns);
+    std::normal_distribution<float> normal;
+    std::vector<float> x(kColumns), scales(static_cast<size_t>(at.n_padded / 32));
+    std::vector<std::byte> row(static_cast<size_t>(at.n_bytes));
+    double error = 0.0, plain_error = 0.0, along = 0.0, size = 0.0;
+    for (int i = 0; i < 50; i++) {
+        for (float& v : x) v = normal(random);
+        kernels.round_row(x.data(), kColumns, row.data());
+        std::memcpy(scales.data(), row.data() + at.scales32, scales.size() * sizeof(float));
+        for (int64_t begin = 0; begin < kColumns; begin += 32) {
+            const int64_t end = std::min(begin + 32, kColumns);
+            float top = 0.0f;
+            for (int64_t j = begin; j < end; j++) top = std::fmax(top, std::fabs(x[static_cast<size_t>(j)]));
+            for (int64_t j = begin; j < end; j++) {
+                const double v = x[static_cast<size_t>(j)],
+                             rounded = double{scales[static_cast<size_t>(j / 32)]} * static_cast<int8_t>(row[static_cast<size_t>(j)]);
+                const double plainly = std::nearbyint(v * 127.0 / top) * top / 127.0;
+                error += (v - rounded) * (v - rounded);
+                plain_error += (v - plainly) * (v - plainly);
+                along += (v - rounded) * rounded;
+                size += v * v;
+            }
+        }
+    }
+    check(error < 0.88 * plain_error, kernels.name, -1, "squared error of rounding", error, 0.88 * plain_error);
+    check(std::fabs(along) < 1e-6 * size, kernels.name, -1, "error along the row", along, 0.0);
+}
+
 int main() {
     const Kernels& plain = *generic_kernels();
     for (const char* name : {"generic", "avx2", "avx512", "amx", "neon"}) {
@@ -260,6 +291,7 @@ int main() {
         if (kernels == nullptr) continue;
         std::mt19937 random(7);
         for (const Format& format : kFormats) compare_dots(*kernels, plain, format, random);
+        compare_rounding(*kernels, random);
         compare_rows(*kernels, random);
         compare_cached(*kernels, random);
     }
