@@ -11,9 +11,10 @@ namespace ponder::cpu {
 namespace {
 
 constexpr int64_t kDecodedRows = 4, kDenseRows = 64;
-// From so many source rows on, expanding weights pays: measured on Zen 5 (panels: 22 against 17 billion weights a second at 6 rows), and on
-// Emerald Rapids (tiles: as fast as panels at 32 rows, 1.3 times at 64).
-constexpr int64_t kPanelsFrom = 5, kTilesFrom = 32;
+// From so many source rows on, expanding weights to tiles pays: measured on Emerald Rapids (as fast as panels at 32 rows, 1.3 times at 64).
+constexpr int64_t kTilesFrom = 32;
+// Source rows that make up for work in pieces of whole panels.
+constexpr int64_t kManyRows = 5;
 // Weight rows whose sums a thread keeps while it goes through the columns.
 constexpr int64_t kTilePieceRows = 256;
 // Rows of gate and of up whose products a thread keeps.
@@ -121,8 +122,7 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
         return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
-    if (n_rows >= kPanelsFrom)
-        return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
+    if (n_rows >= kManyRows) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
     return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 
@@ -147,7 +147,7 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const auto* source = takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
     const int64_t stride = takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
     float* dst = product.dst + (first - product.first_row);
-    if (kernel->multiply == nullptr || n_rows < kPanelsFrom || weight.n_cols % kRoundedStep != 0)
+    if (kernel->multiply == nullptr || n_rows < kernel->panels_from || weight.n_cols % kRoundedStep != 0)
         return kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);
     for (int64_t r = 0; r < n; r += kRowsOfPanel) {
         const int64_t some = std::min(kRowsOfPanel, n - r);

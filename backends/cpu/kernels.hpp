@@ -44,6 +44,7 @@ struct DotKernel {
     RowsDot dot;
     ExpandPanel expand;  // null: this instruction set has no panels
     MultiplyPanel multiply;
+    int32_t panels_from;                                                   // source rows from which on expanding pays
     void (*widen)(const std::byte* row, int64_t n, float* dst) = nullptr;  // types of floats: a row of n as float32
     ExpandTiles expand_tiles = nullptr;                                    // null: no tiles of this type
 };

@@ -14,10 +14,11 @@ constexpr int kSigned = 7;
 alignas(16) constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 alignas(16) constexpr int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// Asks for the n_bytes at p + ahead, which need not be there.
-template <int n_bytes>
+// Asks for the n_bytes at p + ahead, which need not be there. locality 3: in the first-level cache, 2: in the second.
+template <int n_bytes, int locality = 3>
 inline __attribute__((always_inline)) void prefetch(const uint8_t* p, int64_t ahead) {
-    for (int i = 0; i < n_bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead + i));
+    for (int i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead + i), 0, locality);
 }
 
 struct RoundedRow {

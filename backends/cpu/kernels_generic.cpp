@@ -8,6 +8,7 @@ namespace ponder::cpu {
 namespace {
 
 struct Vector {
+    static constexpr int kPanelsFrom = 0;      // there are none
     static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
     struct Bytes {
         uint8_t v[64];

@@ -25,6 +25,7 @@ bool has_dot_products() {
 
 struct Vector {
     static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelsFrom = 5;      // source rows from which on they pay
     static constexpr int kPanelTile = 4;       // activation rows that pass over a panel together
     static constexpr bool kPanelsKeepSigns = true;
     struct Bytes {

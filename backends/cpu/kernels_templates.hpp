@@ -180,12 +180,21 @@ template <class Block>
 constexpr MultiplyPanel multiply_panel = nullptr;
 #endif
 
+template <class Block>
+constexpr int32_t panels_from() {
+#ifdef PONDER_KERNELS_WEAVE
+    if (Woven<Block>::kExists) return Vector::kPanelsFromWoven;
+#endif
+    return Vector::kPanelsFrom;
+}
+
 template <class... Blocks>
 struct DotTable {
-    static constexpr DotKernel kRows[] = {{Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>}...,
-                                          {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr, widen_row<LoadF32>},
-                                          {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr, widen_row<LoadF16>},
-                                          {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr, widen_row<LoadBf16>}};
+    static constexpr DotKernel kRows[] = {
+        {Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>, panels_from<Blocks>()}...,
+        {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr, 0, widen_row<LoadF32>},
+        {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr, 0, widen_row<LoadF16>},
+        {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr, 0, widen_row<LoadBf16>}};
 };
 
 constexpr Kernels make_kernels(const char* name) {
