@@ -12,7 +12,7 @@ inline constexpr int64_t kRoundedStep = 64;  // kernels take this many elements 
 // Where the parts of one rounded row of n elements lie, in bytes from its start; each starts at a multiple of 64. The row is padded with
 // zeros.
 //   codes     i8  [n_padded]        value = scale * code, code in [-127, 127]
-//   woven     i8  [n_padded]        the same codes in the order of kernels_woven.hpp
+//   woven32, woven16  i8 [n_padded] the same codes in the orders of kernels_woven.hpp
 //   neg_sums  i32 [n_padded / 4]    minus the sum of four neighbouring codes
 //   neg_sums32, neg_sums16   the same of 32 and of 16 codes
 //   scales32  f32 [n_padded / 32]
@@ -22,8 +22,9 @@ inline constexpr int64_t kRoundedStep = 64;  // kernels take this many elements 
 struct RoundedLayout {
     explicit constexpr RoundedLayout(int64_t n)
         : n_padded((n + 255) / 256 * 256),
-          woven(n_padded),
-          neg_sums(2 * n_padded),
+          woven32(n_padded),
+          woven16(2 * n_padded),
+          neg_sums(3 * n_padded),
           neg_sums32(neg_sums + n_padded),
           neg_sums16(neg_sums32 + round_up(n_padded / 8)),
           scales32(neg_sums16 + round_up(n_padded / 4)),
@@ -33,7 +34,7 @@ struct RoundedLayout {
           n_bytes(sums16 + round_up(n_padded / 4)) {}
 
     int64_t n_padded;
-    int64_t woven, neg_sums, neg_sums32, neg_sums16, scales32, scales16, sums32, sums16, n_bytes;
+    int64_t woven32, woven16, neg_sums, neg_sums32, neg_sums16, scales32, scales16, sums32, sums16, n_bytes;
 
   private:
     static constexpr int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }

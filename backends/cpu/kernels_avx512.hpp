@@ -5,7 +5,7 @@
 struct Vector : X86Vector {
     static constexpr int kProductVectors = 4;                     // side by side in a tile of a product: what the registers hold
     static constexpr int kPanelTile = 12;                         // activation rows that pass over a panel together
-    static constexpr int kPanelsFrom = 4, kPanelsFromWoven = 11;  // source rows from which on they pay: measured on Zen 4
+    static constexpr int kPanelsFrom = 4, kPanelsFromWoven = 10;  // source rows from which on they pay: measured on Zen 4
     static constexpr bool kPanelsKeepSigns = false;               // signed codes become unsigned ones, larger by 2^kSigned
     using Bytes = __m512i;
     using Ints = __m512i;  // lane i: elements 4i to 4i + 3

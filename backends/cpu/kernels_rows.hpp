@@ -97,8 +97,10 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
         for (int b = 0; b < 8; b++) sums32[begin / 32 + b] = scales[b] * -static_cast<float>(groups32[b]);
     }
 #ifdef PONDER_KERNELS_WEAVE
-    auto* woven = reinterpret_cast<int8_t*>(dst + at.woven);
-    for (int64_t i = 0; i < at.n_padded; i += 256) weave_codes(codes + i, woven + i);
+    for (int64_t i = 0; i < at.n_padded; i += 256) {
+        weave32(codes + i, reinterpret_cast<int8_t*>(dst + at.woven32 + i));
+        weave16(codes + i, reinterpret_cast<int8_t*>(dst + at.woven16 + i));
+    }
 #endif
 }
 

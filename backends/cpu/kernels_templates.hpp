@@ -57,7 +57,10 @@ inline __attribute__((always_inline)) void dot_row(const uint8_t* p, int64_t n_c
 #ifdef PONDER_KERNELS_WEAVE
     if constexpr (Woven<Block>::kExists) {
         done = n_cols / 256 * 256;
-        dot_woven<Block, N>(p, done / 256, x, result);
+        if constexpr (Block::kGroup == 16)
+            dot_woven16<N>(p, done / 256, x, result);
+        else
+            dot_woven32<Block, N>(p, done / 256, x, result);
         if constexpr (Block::kStepLength == 256) return;
     }
 #endif
@@ -105,6 +108,8 @@ void dot_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t 
         const int64_t n = n_rows - r < kRowsAtOnce ? n_rows - r : kRowsAtOnce;
         const std::byte* weights = rows + r * row_bytes;
         int64_t i = 0;
+        for (; i + 8 <= n_x; i += 8)
+            dot_group<Block, 8>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
         for (; i + 4 <= n_x; i += 4)
             dot_group<Block, 4>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
         if (i + 2 <= n_x) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dot products of formats that keep eight groups of 32 codes as nibbles, on x86.
+// Dot products of Q4_0, Q4_1, Q4_K, Q5_K and Q6_K on x86.
 //
-// Codes are taken in another order than they are stored in: of each 256, for k < 4, codes 8k to 8k + 7 of the even groups 0 2 4 6, then of
-// the odd groups 1 3 5 7 (RoundedLayout::woven has the activations' so). A lane then is of one group throughout a block, whose products are
-// added as whole numbers and take their scale once.
+// Codes are taken in another order than they are stored in, in which a lane is of one group throughout a block of 256: its products are
+// added as whole numbers and take their scale once. RoundedLayout has the activations' codes in the same orders.
+//   woven32, eight groups of 32: for k < 4, codes 8k to 8k + 7 of the even groups 0 2 4 6, then of the odd ones 1 3 5 7
+//   woven16, sixteen groups of 16: for p < 2, v < 2, h = 0 and 4, in the groups a = 2p + h and a + 1: codes 8v to 8v + 3 of a and of a + 8,
+//            codes 8v + 4 to 8v + 7 of both; the same of a + 1 and a + 9
 //
-// A Woven<Block> is made of 256 codes at p. Its members, for k < 4:
-//   even<k>(), odd<k>()    codes 8k to 8k + 7 of the even and of the odd groups
-//   kOddUnit, kMinUnit     what results of odd codes and of minimums are too large by
-//   scales, mins           [8]; a minimum is subtracted
+// A Woven<Block> is made of 256 codes at p:
+//   codes            [8] in the order of woven32
+//   scales, mins     [8]; a minimum is subtracted
 template <class Block>
 struct Woven {
     static constexpr bool kExists = false;
@@ -27,7 +28,19 @@ inline __attribute__((always_inline)) void weave(Bytes32 a, Bytes32 b, Bytes32 c
 }
 
 // 256 codes of a rounded row.
-inline void weave_codes(const int8_t* codes, int8_t* dst) {
+inline void weave16(const int8_t* codes, int8_t* dst) {
+    for (int p = 0; p < 2; p++) {
+        for (int h = 0; h < 2; h++) {
+            const int8_t* from = codes + 32 * p + 64 * h;
+            const Bytes32 a = Vector::load32(from), b = Vector::load32(from + 128);
+            auto* to = reinterpret_cast<Bytes32*>(dst + 128 * p + 32 * h);
+            _mm256_storeu_si256(to, _mm256_unpacklo_epi32(a, b));
+            _mm256_storeu_si256(to + 2, _mm256_unpackhi_epi32(a, b));
+        }
+    }
+}
+
+inline void weave32(const int8_t* codes, int8_t* dst) {
     for (int is_odd = 0; is_odd < 2; is_odd++) {
         const int8_t* p = codes + 32 * is_odd;
         Bytes32 woven[4];
@@ -44,129 +57,165 @@ inline Bytes32 fifth_of(Bytes32 x) {
     return _mm256_and_si256(bit < 4 ? _mm256_slli_epi16(x, 4 - bit) : _mm256_srli_epi16(x, bit - 4), _mm256_set1_epi8(16));
 }
 
-// Q4_K and Q5_K: groups 2c and 2c + 1 are the low and the high nibbles of 32 bytes.
 struct WovenGroups {
-    WovenGroups(const uint8_t* head, const uint8_t* nibbles) {
+    static constexpr bool kExists = true;
+    Bytes32 codes[8];
+    Vector::Floats8 scales, mins;
+};
+
+// The head of Q4_K and Q5_K: groups 2c and 2c + 1 are the low and the high nibbles of 32 bytes.
+struct WovenKGroups : WovenGroups {
+    WovenKGroups(const uint8_t* head, const uint8_t* nibbles) {
         // Integer units have time for the codes, which vector units lack.
-        const GroupCodes codes(head);
+        const GroupCodes groups(head);
         const __m256 halves = _mm256_cvtph_ps(_mm_set1_epi32(copy<int32_t>(head)));
-        scales = _mm256_mul_ps(Vector::widen_u8x8(codes.scales), _mm256_moveldup_ps(halves));
-        mins = _mm256_mul_ps(Vector::widen_u8x8(codes.mins), _mm256_movehdup_ps(halves));
+        scales = _mm256_mul_ps(Vector::widen_u8x8(groups.scales), _mm256_moveldup_ps(halves));
+        mins = _mm256_mul_ps(Vector::widen_u8x8(groups.mins), _mm256_movehdup_ps(halves));
         weave(Vector::load32(nibbles), Vector::load32(nibbles + 32), Vector::load32(nibbles + 64), Vector::load32(nibbles + 96), bytes);
     }
-    static constexpr bool kExists = true;
-    static constexpr float kMinUnit = 1.0f;
-    Vector::Floats8 scales, mins;
     Bytes32 bytes[4];
 };
 
 template <>
-struct Woven<BlockQ4K> : WovenGroups {
-    explicit Woven(const uint8_t* p) : WovenGroups(p, p + 16) {}
-    template <int k>
-    Bytes32 even() const {
-        return low_nibbles(bytes[k]);
+struct Woven<BlockQ4K> : WovenKGroups {
+    explicit Woven(const uint8_t* p) : WovenKGroups(p, p + 16) {
+        for (int k = 0; k < 4; k++) {
+            codes[2 * k] = low_nibbles(bytes[k]);
+            // Where sums have room for it, high nibbles stay where they are: 16 times as large.
+            codes[2 * k + 1] = Vector::kSumsAreWide ? _mm256_and_si256(bytes[k], _mm256_set1_epi8(-16)) : high_nibbles(bytes[k]);
+        }
+        constexpr float kOdd = 1.0f / 16.0f;
+        if (Vector::kSumsAreWide) scales = _mm256_mul_ps(scales, _mm256_setr_ps(1.0f, kOdd, 1.0f, kOdd, 1.0f, kOdd, 1.0f, kOdd));
     }
-    // Where sums have room for it, high nibbles stay where they are: 16 times as large.
-    template <int k>
-    Bytes32 odd() const {
-        return Vector::kSumsAreWide ? _mm256_and_si256(bytes[k], _mm256_set1_epi8(-16)) : high_nibbles(bytes[k]);
-    }
-    static constexpr float kOddUnit = Vector::kSumsAreWide ? 1.0f / 16.0f : 1.0f;
 };
 
 template <>
-struct Woven<BlockQ5K> : WovenGroups {
-    explicit Woven(const uint8_t* p) : WovenGroups(p, p + 48), high(p + 16) {}
-    // Bits 2c and 2c + 1 of a byte belong to the groups of nibble bytes c: to bits 0 and 1.
-    template <int k>
-    Bytes32 fifths() const {
-        return _mm256_srlv_epi64(_mm256_set1_epi64x(copy<int64_t>(high + 8 * k)), _mm256_set_epi64x(6, 4, 2, 0));
+struct Woven<BlockQ5K> : WovenKGroups {
+    explicit Woven(const uint8_t* p) : WovenKGroups(p, p + 48) {
+        for (int k = 0; k < 4; k++) {
+            // Bits 2c and 2c + 1 of a byte belong to the groups of nibble bytes c: to bits 0 and 1.
+            const Bytes32 fifths = _mm256_srlv_epi64(_mm256_set1_epi64x(copy<int64_t>(p + 16 + 8 * k)), _mm256_set_epi64x(6, 4, 2, 0));
+            codes[2 * k] = _mm256_or_si256(low_nibbles(bytes[k]), fifth_of<0>(fifths));
+            codes[2 * k + 1] = _mm256_or_si256(high_nibbles(bytes[k]), fifth_of<1>(fifths));
+        }
     }
-    template <int k>
-    Bytes32 even() const {
-        return _mm256_or_si256(low_nibbles(bytes[k]), fifth_of<0>(fifths<k>()));
-    }
-    template <int k>
-    Bytes32 odd() const {
-        return _mm256_or_si256(high_nibbles(bytes[k]), fifth_of<1>(fifths<k>()));
-    }
-    static constexpr float kOddUnit = 1.0f;
-    const uint8_t* high;
 };
 
 // Q4_0 and Q4_1: a group has its own block, whose 16 nibble bytes have codes 0 to 15 below and 16 to 31 above.
 template <int n_bytes, int first>
-struct WovenBlocks {
+struct WovenBlocks : WovenGroups {
     explicit WovenBlocks(const uint8_t* p) {
         const auto four = [&](int block) {
             const uint8_t* q = p + block * n_bytes + first;
             return _mm256_inserti128_si256(_mm256_castsi128_si256(Vector::load16(q)), Vector::load16(q + 4 * n_bytes), 1);
         };
-        const Bytes32 a = four(0), b = four(1), c = four(2), d = four(3);
-        even_bytes[0] = _mm256_unpacklo_epi64(a, c), even_bytes[1] = _mm256_unpackhi_epi64(a, c);
-        odd_bytes[0] = _mm256_unpacklo_epi64(b, d), odd_bytes[1] = _mm256_unpackhi_epi64(b, d);
+        for (int odd = 0; odd < 2; odd++) {
+            const Bytes32 a = four(odd), b = four(odd + 2), front = _mm256_unpacklo_epi64(a, b), back = _mm256_unpackhi_epi64(a, b);
+            codes[odd] = low_nibbles(front), codes[2 + odd] = low_nibbles(back);
+            codes[4 + odd] = high_nibbles(front), codes[6 + odd] = high_nibbles(back);
+        }
+        scales = halves(p);
     }
     // The halves of eight blocks.
     static Vector::Floats8 halves(const uint8_t* p) {
         const auto half = [&](int block) { return copy<int16_t>(p + block * n_bytes); };
         return _mm256_cvtph_ps(_mm_set_epi16(half(7), half(6), half(5), half(4), half(3), half(2), half(1), half(0)));
     }
-    template <int k>
-    Bytes32 even() const {
-        return k < 2 ? low_nibbles(even_bytes[k % 2]) : high_nibbles(even_bytes[k % 2]);
-    }
-    template <int k>
-    Bytes32 odd() const {
-        return k < 2 ? low_nibbles(odd_bytes[k % 2]) : high_nibbles(odd_bytes[k % 2]);
-    }
-    static constexpr bool kExists = true;
-    static constexpr float kOddUnit = 1.0f;
-    Bytes32 even_bytes[2], odd_bytes[2];
 };
 
 template <>
 struct Woven<BlockQ40> : WovenBlocks<18, 2> {
-    explicit Woven(const uint8_t* p) : WovenBlocks(p), scales(halves(p)), mins(scales) {}
-    static constexpr float kMinUnit = 8.0f;
-    Vector::Floats8 scales, mins;
+    explicit Woven(const uint8_t* p) : WovenBlocks(p) { mins = Vector::scale8(scales, 8.0f); }
 };
 
 template <>
 struct Woven<BlockQ41> : WovenBlocks<20, 4> {
-    explicit Woven(const uint8_t* p) : WovenBlocks(p), scales(halves(p)), mins(halves(p + 2)) {}
-    static constexpr float kMinUnit = -1.0f;
-    Vector::Floats8 scales, mins;
+    explicit Woven(const uint8_t* p) : WovenBlocks(p) { mins = Vector::scale8(halves(p + 2), -1.0f); }
 };
 
 // n_blocks blocks of 256 elements of one weight row times N rounded rows.
 template <class Block, int N>
-inline __attribute__((always_inline)) void dot_woven(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
+inline __attribute__((always_inline)) void dot_woven32(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
     constexpr int kBytes = Block::kStepBytes * (256 / Block::kStepLength);
-    Vector::Floats8 even[N], odd[N], minimums[N];
-    for (int i = 0; i < N; i++) even[i] = odd[i] = minimums[i] = Vector::zero8();
+    Vector::Floats8 sums[N];
+    for (int i = 0; i < N; i++) sums[i] = Vector::zero8();
     for (int64_t b = 0; b < n_blocks; b++, p += kBytes) {
         prefetch<kBytes>(p, kFetchAhead);
         const Woven<Block> block(p);
-        Bytes32 even_sums[N], odd_sums[N];
-        for (int i = 0; i < N; i++) even_sums[i] = odd_sums[i] = _mm256_setzero_si256();
-        unrolled<4>([&]<int k>() __attribute__((always_inline)) {
-            const Bytes32 even_codes = block.template even<k>(), odd_codes = block.template odd<k>();
+        unrolled<N>([&]<int i>() __attribute__((always_inline)) {
+            const int8_t* codes = x[i].woven32 + 256 * b;
+            Bytes32 even = _mm256_setzero_si256(), odd = even;
+            unrolled<4>([&]<int k>() __attribute__((always_inline)) {
+                even = Vector::add_products(even, block.codes[2 * k], Vector::load32(codes + 64 * k));
+                odd = Vector::add_products(odd, block.codes[2 * k + 1], Vector::load32(codes + 64 * k + 32));
+            });
+            const Vector::Floats8 scales = Vector::multiply8(block.scales, Vector::load_floats8(x[i].scales32 + 8 * b));
+            sums[i] = _mm256_fnmadd_ps(block.mins, Vector::load_floats8(x[i].sums32 + 8 * b), sums[i]);
+            sums[i] = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), sums[i]);
+            sums[i] = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), sums[i]);
+        });
+    }
+    for (int i = 0; i < N; i++) result[i] = Vector::sum8(sums[i]);
+}
+
+// Codes 0 to 63 of sixteen groups, four bits and two bits apart.
+template <>
+struct Woven<BlockQ6K> {
+    static constexpr bool kExists = true;
+    explicit Woven(const uint8_t* block) : p(block) {
+        const __m256 half = _mm256_cvtph_ps(_mm_set1_epi16(copy<int16_t>(p + 208)));
+        scales[0] = Vector::multiply8(Vector::widen_i8x8(copy<uint64_t>(p + 192)), half);
+        scales[1] = Vector::multiply8(Vector::widen_i8x8(copy<uint64_t>(p + 200)), half);
+        const Bytes32 a = Vector::load32(p + 128), b = Vector::load32(p + 160);
+        high[0] = _mm256_unpacklo_epi32(a, b), high[1] = _mm256_unpackhi_epi32(a, b);
+    }
+    // The codes of groups 2p, 2p + 1 and eight more, and of the groups four more than those.
+    template <int pair, int v>
+    void codes(Bytes32& first, Bytes32& fifth) const {
+        const Bytes32 a = Vector::load32(p + 32 * pair), b = Vector::load32(p + 64 + 32 * pair),
+                      bytes = v == 0 ? _mm256_unpacklo_epi32(a, b) : _mm256_unpackhi_epi32(a, b), two = _mm256_set1_epi8(0x30);
+        first = _mm256_or_si256(low_nibbles(bytes), _mm256_and_si256(_mm256_slli_epi16(high[v], 4 - 2 * pair), two));
+        fifth = _mm256_or_si256(high_nibbles(bytes), _mm256_and_si256(pair == 0 ? high[v] : _mm256_srli_epi16(high[v], 2), two));
+    }
+    const uint8_t* p;
+    Vector::Floats8 scales[2];
+    Bytes32 high[2];
+};
+
+// The same of sixteen groups.
+template <int N>
+inline __attribute__((always_inline)) void dot_woven16(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
+    using Block = Woven<BlockQ6K>;
+    Vector::Floats8 sums[N], minimums[N];
+    for (int i = 0; i < N; i++) sums[i] = minimums[i] = Vector::zero8();
+    for (int64_t b = 0; b < n_blocks; b++, p += BlockQ6K::kStepBytes) {
+        prefetch<BlockQ6K::kStepBytes>(p, kFetchAhead);
+        const Block block(p);
+        Vector::Floats8 scales[N][2];
+        unrolled<N>([&]<int i>() __attribute__((always_inline)) {
+            const float *own = x[i].scales16 + 16 * b, *own_sums = x[i].sums16 + 16 * b;
+            const Vector::Floats8 low = Vector::multiply8(block.scales[0], Vector::load_floats8(own)),
+                                  high = Vector::multiply8(block.scales[1], Vector::load_floats8(own + 8));
+            scales[i][0] = _mm256_unpacklo_ps(low, high), scales[i][1] = _mm256_unpackhi_ps(low, high);
+            minimums[i] = Vector::fma8(block.scales[0], Vector::load_floats8(own_sums), minimums[i]);
+            minimums[i] = Vector::fma8(block.scales[1], Vector::load_floats8(own_sums + 8), minimums[i]);
+        });
+        unrolled<2>([&]<int pair>() __attribute__((always_inline)) {
+            Bytes32 first[2], fifth[2];
+            block.template codes<pair, 0>(first[0], fifth[0]);
+            block.template codes<pair, 1>(first[1], fifth[1]);
             unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-                const int8_t* codes = x[i].woven + 256 * b + 64 * k;
-                even_sums[i] = Vector::add_products(even_sums[i], even_codes, Vector::load32(codes));
-                odd_sums[i] = Vector::add_products(odd_sums[i], odd_codes, Vector::load32(codes + 32));
+                const int8_t* codes = x[i].woven16 + 256 * b + 128 * pair;
+                Bytes32 one = _mm256_setzero_si256(), other = one;
+                for (int v = 0; v < 2; v++) {
+                    one = Vector::add_products(one, first[v], Vector::load32(codes + 64 * v));
+                    other = Vector::add_products(other, fifth[v], Vector::load32(codes + 64 * v + 32));
+                }
+                const __m256d s = _mm256_castps_pd(scales[i][pair]);
+                sums[i] = Vector::fma8(Vector::widen_sums(one), _mm256_castpd_ps(_mm256_permute4x64_pd(s, 0x50)), sums[i]);
+                sums[i] = Vector::fma8(Vector::widen_sums(other), _mm256_castpd_ps(_mm256_permute4x64_pd(s, 0xfa)), sums[i]);
             });
         });
-        unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-            const Vector::Floats8 scales = Vector::multiply8(block.scales, Vector::load_floats8(x[i].scales32 + 8 * b));
-            even[i] = Vector::fma8(Vector::widen_sums(even_sums[i]), _mm256_moveldup_ps(scales), even[i]);
-            odd[i] = Vector::fma8(Vector::widen_sums(odd_sums[i]), _mm256_movehdup_ps(scales), odd[i]);
-            minimums[i] = Vector::fma8(block.mins, Vector::load_floats8(x[i].sums32 + 8 * b), minimums[i]);
-        });
     }
-    for (int i = 0; i < N; i++) {
-        const Vector::Floats8 products = Vector::fma8(odd[i], _mm256_set1_ps(Woven<Block>::kOddUnit), even[i]);
-        result[i] = Vector::sum8(Vector::fma8(minimums[i], _mm256_set1_ps(-Woven<Block>::kMinUnit), products));
-    }
+    for (int i = 0; i < N; i++) result[i] = Vector::sum8(Vector::fma8(minimums[i], _mm256_set1_ps(-(1 << BlockQ6K::kShift)), sums[i]));
 }
