@@ -188,7 +188,7 @@ void multiply(const Run& run, std::span<const Product> products, const float* x,
     const int64_t chunk = choose_chunk(run, n_matrix_rows, n_rows);
     const auto count_pieces = [chunk](const Product& p) { return (p.weight.n_rows + chunk - 1) / chunk; };
     for (const Product& p : products) n_pieces += count_pieces(p);
-    run.pool.parallel_for(n_pieces, [&](int64_t piece, int thread) {
+    run.pool.parallel_for_runs(n_pieces, [&](int64_t piece, int thread) {
         if (run.should_stop()) return;
         const Product* p = products.data();
         for (; count_pieces(*p) <= piece; p++) piece -= count_pieces(*p);
@@ -223,7 +223,7 @@ void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
     const int64_t n_rows = run.n_rows(ops[0].src[0]), width = products[0].weight.n_rows;
     round_source(run, products, x, n_rows);
     const int64_t chunk = std::min(choose_chunk(run, width, n_rows), kGatedRows);
-    run.pool.parallel_for((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
+    run.pool.parallel_for_runs((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
         const int64_t first = piece * chunk, n = std::min(chunk, width - first);
         ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
         // Gate, then up: [n_rows, n] each.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Worker threads that draw indices from one atomic counter within a job, and sleep where the next job does not follow at once.
+// Worker threads that draw indices from one atomic counter within a job, or from one a thread, and sleep where the next job does not follow
+// at once.
 #include "base/thread_pool.hpp"
 
 #include <sched.h>
@@ -48,6 +49,7 @@ int available_cores() {
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int n_threads) {
     std::unique_ptr<ThreadPool> pool(new ThreadPool);
     try {
+        pool->runs_ = std::vector<Run>(static_cast<size_t>(std::max(n_threads, 1)));
         for (int i = 1; i < n_threads; i++) pool->workers_.emplace_back([p = pool.get(), i] { p->work(i); });
     } catch (const std::system_error& e) {
         pool->stop();
@@ -68,22 +70,49 @@ void ThreadPool::stop() {
     workers_.clear();
 }
 
+void ThreadPool::call(const Job& job, int64_t index, int thread) {
+    try {
+        job.call(job.context, index, thread);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (failure_ == nullptr) failure_ = std::current_exception();
+        is_failing_.store(true, std::memory_order_relaxed);
+    }
+}
+
 void ThreadPool::take_items(const Job& job, int thread) {
-    for (;;) {
+    if (job.number != 0) return take_runs(job, thread);
+    while (!is_failing_.load(std::memory_order_relaxed)) {
         const int64_t index = next_item_.fetch_add(1, std::memory_order_relaxed);
         if (index >= job.n_items) return;
-        try {
-            job.call(job.context, index, thread);
-        } catch (...) {
-            const std::lock_guard lock(mutex_);
-            if (failure_ == nullptr) failure_ = std::current_exception();
-            next_item_.store(job.n_items, std::memory_order_relaxed);
+        call(job, index, thread);
+    }
+}
+
+// First the thread's own run, then what is left of the others'.
+void ThreadPool::take_runs(const Job& job, int thread) {
+    const auto n = static_cast<int64_t>(runs_.size());
+    // A run's counter starts at zero with the first who takes from it in this job.
+    const auto take = [&](std::atomic<uint64_t>& taken) {
+        uint64_t old = taken.load(std::memory_order_relaxed), next;
+        do {
+            next = old >> 32 == job.number ? old + 1 : uint64_t{job.number} << 32 | 1;
+        } while (!taken.compare_exchange_weak(old, next, std::memory_order_relaxed));
+        return static_cast<int64_t>((next & 0xffffffffu) - 1);
+    };
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t owner = (thread + i) % n, begin = job.n_items * owner / n, end = job.n_items * (owner + 1) / n;
+        while (!is_failing_.load(std::memory_order_relaxed)) {
+            const int64_t index = begin + take(runs_[static_cast<size_t>(owner)].taken);
+            if (index >= end) break;
+            call(job, index, thread);
         }
     }
 }
 
 void ThreadPool::run(const Job& job) {
     next_item_.store(0, std::memory_order_relaxed);
+    is_failing_.store(false, std::memory_order_relaxed);
     const bool is_shared = !workers_.empty() && job.n_items > 1;
     if (is_shared) {
         job_ = &job;

@@ -34,9 +34,15 @@ class ThreadPool {
     // all threads have left it. One caller at a time.
     template <class Body>
     void parallel_for(int64_t n_items, Body&& body) {
-        Job job{n_items,
-                [](void* context, int64_t index, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(index, thread); },
-                const_cast<void*>(static_cast<const void*>(&body))};
+        run(job_of(n_items, body));
+    }
+
+    // The same, with neighbouring indices one after the other on one thread as far as that keeps none waiting: for work that reads memory
+    // in order. n_items < 2^32.
+    template <class Body>
+    void parallel_for_runs(int64_t n_items, Body&& body) {
+        Job job = job_of(n_items, body);
+        job.number = n_jobs_of_runs_ += n_jobs_of_runs_ == UINT32_MAX ? 2 : 1;
         run(job);
     }
 
@@ -45,12 +51,25 @@ class ThreadPool {
         int64_t n_items;
         void (*call)(void* context, int64_t index, int thread);
         void* context;
+        uint32_t number = 0;  // of a job of runs; 0: of another
     };
+    // How many indices of a thread's run are taken, below the number of the job that they are of.
+    struct alignas(64) Run {
+        std::atomic<uint64_t> taken{0};
+    };
+
+    template <class Body>
+    static Job job_of(int64_t n_items, Body& body) {
+        return {n_items, [](void* context, int64_t index, int thread) { (*static_cast<Body*>(context))(index, thread); },
+                const_cast<void*>(static_cast<const void*>(&body))};
+    }
 
     ThreadPool() = default;
     void run(const Job& job);
     void work(int thread);
     void take_items(const Job& job, int thread);
+    void take_runs(const Job& job, int thread);
+    void call(const Job& job, int64_t index, int thread);
     void stop();
 
     std::vector<std::thread> workers_;
@@ -59,6 +78,9 @@ class ThreadPool {
     const Job* job_ = nullptr;
     std::exception_ptr failure_;  // the first that the job threw
     std::atomic<int64_t> next_item_{0};
+    std::vector<Run> runs_;  // one a thread
+    uint32_t n_jobs_of_runs_ = 0;
+    std::atomic<bool> is_failing_{false};
     std::atomic<uint64_t> n_posted_{0};  // counts jobs, so that a worker takes each once
     std::atomic<int> n_busy_{0};         // workers that have not left the job
     std::atomic<int> n_asleep_{0};       // workers that must be woken
