@@ -33,7 +33,7 @@ struct DeviceRequest {
     int32_t device = 0;            // global index plus one; 0: the backend's first
 
     // Whether a device is meant rather than any that works.
-    bool is_named() const { return backend != "auto" || device > 0; }
+    bool is_named() const { return (!backend.empty() && backend != "auto") || device > 0; }
 };
 
 // The device that a request means. The environment variable PONDER_FORCE_BACKEND replaces "auto". Errors: NOT_FOUND, naming what there is.
