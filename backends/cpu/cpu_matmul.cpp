@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kDecodedRows = 4, kDenseRows = 64;
 // From so many source rows on, expanding weights to tiles pays: measured on Emerald Rapids (as fast as panels at 32 rows, 1.3 times at 64).
 constexpr int64_t kTilesFrom = 32;
-// Source rows that make up for work in pieces of whole panels.
-constexpr int64_t kManyRows = 5;
+// The fewest source rows for which a format goes through panels (DotKernel::panels_from): from here on pieces are whole panels.
+constexpr int64_t kFewestPanelRows = 4;
 // Weight rows whose sums a thread keeps while it goes through the columns.
 constexpr int64_t kTilePieceRows = 256;
 // Rows of gate and of up whose products a thread keeps.
@@ -122,7 +122,8 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
         return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
-    if (n_rows >= kManyRows) return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
+    if (n_rows >= kFewestPanelRows)
+        return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
     return std::clamp(even / kGranule * kGranule, kGranule, kLargest);
 }
 

@@ -107,16 +107,15 @@ void dot_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t 
     for (int64_t r = 0; r < n_rows; r += kRowsAtOnce) {
         const int64_t n = n_rows - r < kRowsAtOnce ? n_rows - r : kRowsAtOnce;
         const std::byte* weights = rows + r * row_bytes;
-        int64_t i = 0;
-        for (; i + 8 <= n_x; i += 8)
-            dot_group<Block, 8>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
-        for (; i + 4 <= n_x; i += 4)
-            dot_group<Block, 4>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
-        if (i + 2 <= n_x) {
-            dot_group<Block, 2>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
-            i += 2;
-        }
-        if (i < n_x) dot_group<Block, 1>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
+        const auto groups = [&]<int N>(int64_t i) {
+            for (; i + N <= n_x; i += N)
+                dot_group<Block, N>(weights, row_bytes, n, n_cols, x + i * x_stride, x_stride, dst + i * dst_stride + r, dst_stride);
+            return i;
+        };
+        int64_t i = groups.template operator()<8>(0);
+        i = groups.template operator()<4>(i);
+        i = groups.template operator()<2>(i);
+        groups.template operator()<1>(i);
     }
 }
 

@@ -66,11 +66,7 @@ struct WovenGroups {
 // The head of Q4_K and Q5_K: groups 2c and 2c + 1 are the low and the high nibbles of 32 bytes.
 struct WovenKGroups : WovenGroups {
     WovenKGroups(const uint8_t* head, const uint8_t* nibbles) {
-        // Integer units have time for the codes, which vector units lack.
-        const GroupCodes groups(head);
-        const __m256 halves = _mm256_cvtph_ps(_mm_set1_epi32(copy<int32_t>(head)));
-        scales = _mm256_mul_ps(Vector::widen_u8x8(groups.scales), _mm256_moveldup_ps(halves));
-        mins = _mm256_mul_ps(Vector::widen_u8x8(groups.mins), _mm256_movehdup_ps(halves));
+        Vector::load_groups(head, scales, mins);
         weave(Vector::load32(nibbles), Vector::load32(nibbles + 32), Vector::load32(nibbles + 64), Vector::load32(nibbles + 96), bytes);
     }
     Bytes32 bytes[4];

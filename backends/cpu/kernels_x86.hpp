@@ -11,18 +11,13 @@ struct X86Vector {
     static Floats8 zero8() { return _mm256_setzero_ps(); }
     static Floats8 widen_u8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
     static Floats8 widen_i8x8(uint64_t x) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(x)))); }
-    // The 16 bytes at p that Q4_K and Q5_K begin with: two halves, and eight scales and minimums of six bits.
+    // The 16 bytes at p that Q4_K and Q5_K begin with: two halves, and eight scales and minimums of six bits. Integer units have time for
+    // their codes, which vector units lack.
     static void load_groups(const uint8_t* p, Floats8& scales, Floats8& mins) {
-        const __m128i x = load16(p);
-        // Scales 0 to 3 and 4 to 7, minimums 0 to 3 and 4 to 7.
-        const __m128i low = _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi32(x, 0xed), _mm_set_epi32(4, 0, 0, 0)),
-                                          _mm_set_epi32(0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f));
-        const __m128i high = _mm_and_si128(_mm_srli_epi32(_mm_shuffle_epi32(x, 0xa5), 2), _mm_set_epi32(0x30303030, 0, 0x30303030, 0));
-        const __m128i codes = _mm_or_si128(low, high);
-        const __m128 halves = _mm_cvtph_ps(x);
-        scales = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes)), _mm256_broadcastss_ps(halves));
-        mins = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpackhi_epi64(codes, codes))),
-                             _mm256_broadcastss_ps(_mm_movehdup_ps(halves)));
+        const GroupCodes codes(p);
+        const __m256 halves = _mm256_cvtph_ps(_mm_set1_epi32(copy<int32_t>(p)));
+        scales = _mm256_mul_ps(widen_u8x8(codes.scales), _mm256_moveldup_ps(halves));
+        mins = _mm256_mul_ps(widen_u8x8(codes.mins), _mm256_movehdup_ps(halves));
     }
     static Floats8 multiply8(Floats8 x, Floats8 y) { return _mm256_mul_ps(x, y); }
     static Floats8 scale8(Floats8 x, float y) { return _mm256_mul_ps(x, _mm256_set1_ps(y)); }

@@ -250,8 +250,6 @@ void compare_cached(const Kernels& kernels, std::mt19937& random) {
     }
 }
 
-}  // namespace
-
 // Squared errors of rounded rows beside those of the scale that gives the largest element the code 127, and the scales' own bias.
 void compare_rounding(const Kernels& kernels, std::mt19937& random) {
     constexpr int64_t kColumns = 1000;
@@ -282,6 +280,8 @@ void compare_rounding(const Kernels& kernels, std::mt19937& random) {
     check(error < 0.88 * plain_error, kernels.name, -1, "squared error of rounding", error, 0.88 * plain_error);
     check(std::fabs(along) < 1e-6 * size, kernels.name, -1, "error along the row", along, 0.0);
 }
+
+}  // namespace
 
 int main() {
     const Kernels& plain = *generic_kernels();
