@@ -3,6 +3,7 @@
 #include "run_check.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 
@@ -17,6 +18,10 @@ bool has_transfers(const ponder_run& run) { return run.struct_size >= offsetof(p
 RunPart part_of(const ponder_program& program, const ponder_run& run) {
     if (!has_transfers(run) || run.n_ops == 0) return {0, program.n_ops};
     return {run.first_op, run.first_op + run.n_ops};
+}
+
+ponder_selection* selections_of(const ponder_run& run) {
+    return run.struct_size >= offsetof(ponder_run, selections) + sizeof run.selections ? run.selections : nullptr;
 }
 
 RunCheck::RunCheck(const ponder_program& program, int32_t max_rows, int32_t max_outputs)
@@ -49,6 +54,11 @@ const char* RunCheck::find_fault(const ponder_run& run) const {
     if (run.source == nullptr && has_streams_) return "a program with streamed weights needs their source";
     for (int32_t o = 0; o < run.n_outputs; o++) {
         if (run.output_rows[o] < 0 || run.output_rows[o] >= run.n_rows) return "output of an unknown row";
+    }
+    if (const ponder_selection* selections = selections_of(run)) {
+        for (int32_t o = 0; o < run.n_outputs; o++) {
+            if (!(selections[o].reach >= 0.0f) || !std::isfinite(selections[o].reach)) return "a selection without a reach";
+        }
     }
     return nullptr;
 }

@@ -19,6 +19,9 @@ struct RunPart {
 // The operators that a run is about: all of them, or those between two transfers of a split model. Of a run without a fault.
 RunPart part_of(const ponder_program& program, const ponder_run& run);
 
+// Who asks for the likeliest tokens of each output; null if nobody does.
+ponder_selection* selections_of(const ponder_run& run);
+
 // The bounds of one compiled program, which has to outlive it.
 class RunCheck {
   public:

@@ -21,8 +21,10 @@ size_t count_parts(const ponder_program& program) {
 
 uint32_t stride_of_logits(const ponder_program& program) { return (static_cast<uint32_t>(program.n_vocab) + 3) / 4 * 4; }
 
+int32_t rows_of_logits(int32_t max_outputs) { return std::clamp(max_outputs, 1, kLogitRows); }
+
 uint64_t logits_bytes(const ponder_program& program, int32_t max_outputs) {
-    return uint64_t{stride_of_logits(program)} * 4 * static_cast<uint64_t>(std::clamp(max_outputs, 1, kLogitRows));
+    return uint64_t{stride_of_logits(program)} * 4 * static_cast<uint64_t>(rows_of_logits(max_outputs));
 }
 
 void record_op(const Recording& r, int32_t op) {
@@ -78,6 +80,7 @@ Result<void> Plan::start() {
     logits_stride_ = stride_of_logits(program_);
     if (auto started = data_.start(layout_, max_rows_, max_outputs_); !started) return started;
     if (auto placed = place_weights(); !placed) return placed;
+    if (auto started = selector_.start(rows_of_logits(max_outputs_)); !started) return started;
     const struct {
         Allocation& target;
         uint64_t n_bytes;
@@ -96,7 +99,7 @@ Result<void> Plan::start() {
     // Compiled now, so that nobody waits for it at the first token.
     max_classes_ = kMaxClassesOfPart * count_parts(program_);
     for (const int32_t n : {1, max_rows_}) {
-        if (auto shape = shape_class(n, std::min(1, max_outputs_), {0, program_.n_ops}); !shape) return shape.error();
+        if (auto shape = shape_class(n, std::min(1, max_outputs_), {0, program_.n_ops}, true); !shape) return shape.error();
     }
     if (data_.n_slots() == 0) return {};
     // Run in parts, it will not be run as a whole.
@@ -143,14 +146,15 @@ void Plan::forget(ShapeClass& shape) {
     shape.segments.clear();
 }
 
-Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part) {
-    const auto found = std::find_if(classes_.begin(), classes_.end(),
-                                    [&](const ShapeClass& c) { return c.n_rows == n_rows && c.n_outputs == n_outputs && c.part == part; });
+Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part, bool selects) {
+    const auto found = std::find_if(classes_.begin(), classes_.end(), [&](const ShapeClass& c) {
+        return c.n_rows == n_rows && c.n_outputs == n_outputs && c.part == part && c.selects == selects;
+    });
     if (found != classes_.end()) {
         classes_.splice(classes_.begin(), classes_, found);
         return &classes_.front();
     }
-    ShapeClass shape{n_rows, n_outputs, part, {}};
+    ShapeClass shape{n_rows, n_outputs, part, selects, {}};
     Recorder recorder(device_, shape.segments);
     const Recording recording{device_,
                               recorder,
@@ -162,6 +166,7 @@ Result<Plan::ShapeClass*> Plan::shape_class(int32_t n_rows, int32_t n_outputs, h
                               scratch_,
                               logits_,
                               host_logits_,
+                              selects ? &selector_ : nullptr,
                               logits_stride_,
                               static_cast<uint32_t>(n_rows),
                               static_cast<uint32_t>(n_outputs)};
@@ -184,25 +189,39 @@ Result<void> Plan::run(const ponder_run& run) {
     const auto should_stop = [&] { return run.should_stop != nullptr && run.should_stop(run.user_data) != 0; };
     const Error cancelled{PONDER_STATUS_CANCELLED, "cancelled"};
     if (should_stop()) return cancelled;
-    const auto shape = shape_class(run.n_rows, run.n_outputs, host::part_of(program_, run));
+    ponder_selection* const selections = run.n_outputs > 0 ? host::selections_of(run) : nullptr;
+    const auto shape = shape_class(run.n_rows, run.n_outputs, host::part_of(program_, run), selections != nullptr);
     if (!shape) return shape.error();
     if (auto filled = data_.fill(run); !filled) return filled;
-    const auto n_vocab = static_cast<size_t>(program_.n_vocab);
     for (const Segment& segment : (*shape)->segments) {
         if (auto done = device_.submit_and_wait(segment.commands, fence_); !done) return done;
-        for (int32_t i = 0; i < segment.n_logits; i++) {
-            std::memcpy(run.logits + static_cast<size_t>(segment.first_logits + i) * n_vocab,
-                        host_logits_.mapped + static_cast<size_t>(i) * logits_stride_ * 4, n_vocab * 4);
-        }
+        if (auto delivered = deliver_logits(run, segment, selections); !delivered) return delivered;
         if (should_stop()) return cancelled;
     }
     data_.deliver(run);
     return {};
 }
 
+// Of a segment that is done; where tokens were selected and do not do, the logits are still on the device.
+Result<void> Plan::deliver_logits(const ponder_run& run, const Segment& segment, ponder_selection* selections) {
+    const auto n_vocab = static_cast<size_t>(program_.n_vocab);
+    for (int32_t i = 0; i < segment.n_logits; i++) {
+        const int32_t output = segment.first_logits + i;
+        float* logits = run.logits + static_cast<size_t>(output) * n_vocab;
+        const uint64_t offset = static_cast<uint64_t>(i) * logits_stride_ * 4;
+        if (selections != nullptr) {
+            if (selector_.offer(selections[output], i, program_.n_vocab)) continue;
+            if (auto copied = device_.copy(host_logits_, offset, logits_, offset, n_vocab * 4); !copied) return copied;
+        }
+        std::memcpy(logits, host_logits_.mapped + offset, n_vocab * 4);
+    }
+    return {};
+}
+
 uint64_t Plan::scratch_bytes(const ponder_program& program, int32_t max_rows, int32_t max_outputs, int64_t n_context) {
     const Layout layout = lay_out(program, max_rows, max_outputs);
-    return layout.n_floats * 4 + 2 * logits_bytes(program, max_outputs) + RunData::bytes(program, layout, max_rows, max_outputs, n_context);
+    return layout.n_floats * 4 + 2 * logits_bytes(program, max_outputs) + Selector::bytes(rows_of_logits(max_outputs)) +
+           RunData::bytes(program, layout, max_rows, max_outputs, n_context);
 }
 
 }  // namespace ponder::vk

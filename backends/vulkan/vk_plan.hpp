@@ -25,6 +25,7 @@ class Plan {
     struct ShapeClass {
         int32_t n_rows, n_outputs;
         host::RunPart part;
+        bool selects;  // the likeliest tokens, in place of logits
         std::vector<Segment> segments;
     };
 
@@ -34,10 +35,12 @@ class Plan {
           max_rows_(max_rows),
           max_outputs_(max_outputs),
           check_(program, max_rows, max_outputs),
-          data_(device, program) {}
+          data_(device, program),
+          selector_(device) {}
     Result<void> start();
     Result<void> place_weights();
-    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part);
+    Result<ShapeClass*> shape_class(int32_t n_rows, int32_t n_outputs, host::RunPart part, bool selects);
+    Result<void> deliver_logits(const ponder_run& run, const Segment& segment, ponder_selection* selections);
     void forget(ShapeClass& shape);
 
     Device& device_;
@@ -47,6 +50,7 @@ class Plan {
     Layout layout_;
     RunData data_;
     PlacedWeights weights_;
+    Selector selector_;
     Allocation scratch_, logits_, host_logits_;
     uint32_t logits_stride_ = 0;
     VkFence fence_ = VK_NULL_HANDLE;

@@ -172,7 +172,11 @@ void record_logits(const Recording& r, int32_t op) {
         part.dst_stride = r.logits_stride;
         part.dst_bytes = uint64_t{n} * r.logits_stride * 4;
         record_product(r, part);
-        r.recorder.copy(r.logits, 0, r.host_logits, 0, part.dst_bytes);
+        if (r.selector != nullptr) {
+            r.selector->record(r.recorder, r.logits, r.logits_stride, all.n_out, r.data.reaches() + uint64_t{first} * 4, n);
+        } else {
+            r.recorder.copy(r.logits, 0, r.host_logits, 0, part.dst_bytes);
+        }
         r.recorder.end_segment(static_cast<int32_t>(first), static_cast<int32_t>(n));
     }
 }

@@ -99,10 +99,11 @@ void Recorder::end_segment(int32_t first_logits, int32_t n_logits) {
     segment.n_logits = n_logits;
     if (n_logits > 0 || std::exchange(is_shown_, false)) {
         const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                                      .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
-        device_.fn().CmdPipelineBarrier(segment.commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0,
-                                        nullptr, 0, nullptr);
+                                      .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                                      .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT};
+        device_.fn().CmdPipelineBarrier(segment.commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                        VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &barrier, 0, nullptr, 0,
+                                        nullptr);
     }
     if (const VkResult result = device_.fn().EndCommandBuffer(segment.commands); result != VK_SUCCESS) fail(result, "recording commands");
     is_open_ = false;

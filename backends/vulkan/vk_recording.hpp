@@ -7,6 +7,7 @@
 
 #include "vk_recorder.hpp"
 #include "vk_run_data.hpp"
+#include "vk_selection.hpp"
 
 namespace ponder::vk {
 
@@ -28,6 +29,7 @@ struct Recording {
     const Allocation& scratch_memory;
     const Allocation& logits;       // [kLogitRows, logits_stride], on the device
     const Allocation& host_logits;  // the same, for the host
+    const Selector* selector;       // null: logits come to the host
     uint32_t logits_stride;
     uint32_t n_rows, n_outputs;
 

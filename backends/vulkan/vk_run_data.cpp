@@ -39,6 +39,7 @@ RunData::Places RunData::find_places(const ponder_program& program, const Layout
     places.positions = take(rows * 4);
     places.first_pages = take(rows * 4);
     places.output_rows = take(static_cast<uint64_t>(std::max(max_outputs, 1)) * 4);
+    places.reaches = take(static_cast<uint64_t>(std::max(max_outputs, 1)) * 4);
     for (int32_t i = 0; i < program.n_ops; i++) {
         const ponder_op& op = program.ops[i];
         if (op.kind == PONDER_OP_EMBED) places.embeddings[i] = take(rows * layout.strides[static_cast<size_t>(op.dst[0])] * 4);
@@ -200,6 +201,10 @@ Result<void> RunData::fill(const ponder_run& run) {
     const auto n_rows = static_cast<size_t>(run.n_rows);
     std::memcpy(memory_.mapped + places_.positions, run.positions, n_rows * 4);
     if (run.n_outputs > 0) std::memcpy(memory_.mapped + places_.output_rows, run.output_rows, static_cast<size_t>(run.n_outputs) * 4);
+    if (const ponder_selection* selections = host::selections_of(run)) {
+        for (int32_t o = 0; o < run.n_outputs; o++)
+            std::memcpy(memory_.mapped + places_.reaches + static_cast<uint64_t>(o) * 4, &selections[o].reach, 4);
+    }
     std::set<uint64_t> done;
     for (const auto& [op, place] : places_.angles) {
         if (done.insert(place).second) fill_angles(run, op, place);

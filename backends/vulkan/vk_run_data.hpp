@@ -34,6 +34,7 @@ class RunData {
     uint64_t positions() const { return memory_.address + places_.positions; }
     uint64_t first_pages() const { return memory_.address + places_.first_pages; }
     uint64_t output_rows() const { return memory_.address + places_.output_rows; }
+    uint64_t reaches() const { return memory_.address + places_.reaches; }
     // Cosines and sines of a rope operator's rows.
     uint64_t angles(int32_t op) const { return memory_.address + places_.angles.at(op); }
     // Offset of an embed operator's decoded rows.
@@ -46,7 +47,7 @@ class RunData {
 
   private:
     struct Places {
-        uint64_t positions = 0, first_pages = 0, output_rows = 0, n_bytes = 0;
+        uint64_t positions = 0, first_pages = 0, output_rows = 0, reaches = 0, n_bytes = 0;
         uint64_t slots_begin = 0;                        // slots come last
         std::map<int32_t, uint64_t> slots;               // by number
         std::map<int32_t, uint64_t> angles, embeddings;  // by operator; rope operators of one table share its place

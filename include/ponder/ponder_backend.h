@@ -194,6 +194,23 @@ typedef struct ponder_slice_source {
     void *user_data;
 } ponder_slice_source;
 
+/* A token and its logit. */
+typedef struct ponder_candidate {
+    int32_t token;
+    float logit;
+} ponder_candidate;
+
+/* Asks for an output row's likeliest tokens first, and for its logits only if these do not do. A device may ignore it. Otherwise, once the row
+ * is computed, it calls `take` from within the run, on the run's thread: `candidates`, in any order, are all tokens of the row that are nearer
+ * than `cut` to its largest logit, and perhaps some at `cut`; n_rest more lie between `cut` and `reach`. NaN is no logit; +inf counts as the
+ * largest float, and -inf is never given. */
+typedef struct ponder_selection {
+    float reach;      /* at least 0, finite */
+    int32_t is_taken; /* in: 0; out: the device called `take`, which returned non-zero: the row's logits were not written */
+    int32_t (*take)(void *user_data, const ponder_candidate *candidates, int32_t n_candidates, int32_t n_rest, float cut);
+    void *user_data;
+} ponder_selection;
+
 typedef struct ponder_run {
     uint32_t struct_size;
     int32_t n_rows;
@@ -219,6 +236,8 @@ typedef struct ponder_run {
     int32_t first_op, n_ops;
     float *const *transfers; /* by slot: host memory [n_rows, width], packed */
     int32_t n_transfers;
+
+    ponder_selection *selections; /* [n_outputs]; NULL: logits alone are wanted. May lie past struct_size, which counts as NULL */
 } ponder_run;
 
 /* ---- The backend ----------------------------------------------------------------------------------------------------- */

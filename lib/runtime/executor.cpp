@@ -126,6 +126,12 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
     if (!is_direct) logits_.resize(output_rows_.size() * n_vocab);
     float* logits = !is_direct ? logits_.data() : output_rows_.empty() ? nullptr : destination(output_rows_.front());
 
+    selections_.clear();
+    for (const int32_t r : output_rows_) {
+        if (const ponder_selection* selection = items[item_of(r)].selection) selections_.push_back(*selection);
+    }
+    const bool selects = !selections_.empty() && selections_.size() == output_rows_.size();
+
     ponder_run run{.struct_size = sizeof(ponder_run),
                    .n_rows = static_cast<int32_t>(rows.size()),
                    .tokens = tokens_.data(),
@@ -139,12 +145,15 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
                    .pages_per_arena = kv_pool_->pages_per_arena(),
                    .should_stop = [](void* user_data) -> int32_t { return static_cast<WorkControl*>(user_data)->should_stop(); },
                    .user_data = &control,
-                   .source = experts_ ? experts_->view() : nullptr};
+                   .source = experts_ ? experts_->view() : nullptr,
+                   .selections = selects ? selections_.data() : nullptr};
     n_tokens_run_.fetch_add(static_cast<int64_t>(rows.size()), std::memory_order_relaxed);
     auto done = run_stages(run, control);
     if (!done && experts_) experts_->abandon();
-    if (!done || is_direct) return done;
+    if (!done) return done;
     for (size_t o = 0; o < output_rows_.size(); o++) {
+        if (selects) items[item_of(output_rows_[o])].selection->is_taken = selections_[o].is_taken;
+        if (is_direct || (selects && selections_[o].is_taken != 0)) continue;
         std::memcpy(destination(output_rows_[o]), logits_.data() + o * n_vocab, n_vocab * sizeof(float));
     }
     return {};

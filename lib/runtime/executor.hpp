@@ -24,6 +24,7 @@ struct EvaluateItem {
     std::span<const int32_t> tokens;
     float* logits = nullptr;  // [n_rows, n_vocab]
     size_t n_rows = 0;
+    ponder_selection* selection = nullptr;  // for the only row
 };
 
 class Executor {
@@ -90,6 +91,7 @@ class Executor {
     std::vector<int32_t> tokens_, positions_, sequences_, output_rows_;
     std::vector<ponder_kv_sequence> kv_;
     std::vector<float> logits_;
+    std::vector<ponder_selection> selections_;
     std::vector<std::vector<float>> transfers_;  // [slots][max_rows, width]: rows between devices
     std::vector<float*> transfer_views_;
 };

@@ -143,12 +143,34 @@ Result<void> Generation::prefill() {
     const double begin = seconds();
     usage_.cached_tokens = session_->reuse_prefix(prompt_);
     const auto rest = std::span<const int32_t>(prompt_).subspan(static_cast<size_t>(usage_.cached_tokens));
-    auto done = session_->evaluate(rest, logits_.data(), 1, options_.progress);
+    auto done = evaluate(rest, options_.progress);
     first_token_at_ = seconds();
     usage_.prefill_s = first_token_at_ - begin;
     if (!done) return done;
     is_prefilled_ = true;
     return {};
+}
+
+// Where the device can tell the likeliest tokens and they decide, the logits stay with it.
+Result<void> Generation::evaluate(std::span<const int32_t> tokens, ProgressCallback progress) {
+    chosen_.reset();
+    const auto reach = sampler_.reach();
+    ponder_selection selection{
+        .reach = reach.value_or(0.0f),
+        .is_taken = 0,
+        .take = [](void* user_data, const ponder_candidate* candidates, int32_t n, int32_t n_rest, float cut) -> int32_t {
+            return static_cast<Generation*>(user_data)->choose({candidates, static_cast<size_t>(n)}, n_rest, cut);
+        },
+        .user_data = this};
+    return session_->evaluate(tokens, logits_.data(), 1, progress, reach ? &selection : nullptr);
+}
+
+// Out of memory, the logits are asked for, and the error comes from where they are used.
+bool Generation::choose(std::span<const ponder_candidate> likeliest, int32_t n_rest, float cut) noexcept try {
+    chosen_ = sampler_.sample_likeliest(likeliest, n_rest, cut, static_cast<size_t>(n_generated_));
+    return chosen_.has_value();
+} catch (const std::bad_alloc&) {
+    return false;
 }
 
 Result<void> Generation::next(Event& out) {
@@ -179,11 +201,11 @@ Result<void> Generation::advance() try {
 Result<void> Generation::step() {
     if (pending_token_) {
         if (session_->n_tokens() >= session_->context()) return finish(PONDER_FINISH_LENGTH), Result<void>();
-        if (auto done = session_->evaluate({&*pending_token_, 1}, logits_.data(), 1, {}); !done) return done;
+        if (auto done = evaluate({&*pending_token_, 1}, {}); !done) return done;
         pending_token_.reset();
     }
     const auto forced = machine_->forced_token();
-    const int32_t token = forced ? *forced : sampler_.sample(logits_, history_, static_cast<size_t>(n_generated_));
+    const int32_t token = forced ? *forced : chosen_ ? *chosen_ : sampler_.sample(logits_, history_, static_cast<size_t>(n_generated_));
     if (token == Sampler::kNoToken) return make_error(PONDER_STATUS_INTERNAL, "the model's logits are not numbers");
     return take_token(token);
 }

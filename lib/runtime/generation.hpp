@@ -67,6 +67,8 @@ class Generation {
     Result<void> prepare(std::vector<int32_t> prompt);
     Result<void> advance();
     Result<void> prefill();
+    Result<void> evaluate(std::span<const int32_t> tokens, ProgressCallback progress);
+    bool choose(std::span<const ponder_candidate> likeliest, int32_t n_rest, float cut) noexcept;
     Result<void> step();
     Result<void> take_token(int32_t token);
     void emit(ponder_event_kind kind, std::string text);
@@ -84,7 +86,8 @@ class Generation {
     ThoughtText thought_text_;
     AnswerText answer_text_;
     bool thought_is_open_ = false;
-    std::vector<float> logits_;             // [n_vocab]
+    std::vector<float> logits_;             // [n_vocab], if chosen_ is empty
+    std::optional<int32_t> chosen_;         // the next token, chosen from the likeliest alone
     std::optional<int32_t> pending_token_;  // generated, not yet evaluated
     std::vector<int32_t> history_;          // prompt and generated tokens, for penalties
     int64_t n_generated_ = 0;

@@ -72,11 +72,21 @@ bool has_repetition_penalty(const SamplerParams& p) {
 
 bool has_presence_penalty(const SamplerParams& p) { return std::isfinite(p.presence_penalty) && p.presence_penalty != 0; }
 
+bool has_penalties(const SamplerParams& p) { return has_repetition_penalty(p) || has_presence_penalty(p); }
+
+bool has_top_p(const SamplerParams& p) { return p.top_p < 1.0f; }
+
+// Of two logits further apart than this, the lower one's weight is 0.
+double reach_of(const SamplerParams& p) { return (kWeightBits + 1) * double{p.temperature} / kLog2E; }
+
+// What min-p asks for.
+double lowest_weight(const SamplerParams& p) { return std::min(1.0, double{p.min_p}) * static_cast<double>(uint64_t{1} << kWeightBits); }
+
 }  // namespace
 
 int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated) {
     if (logits.size() > static_cast<size_t>(limits::kMaxVocabulary)) return kNoToken;
-    if (has_repetition_penalty(params_) || has_presence_penalty(params_)) {
+    if (has_penalties(params_)) {
         scores_.resize(logits.size());
         for (size_t i = 0; i < logits.size(); ++i) scores_[i] = logits[i] != logits[i] ? kLowest : finite(logits[i]);
         apply_penalties(recent, n_generated);
@@ -88,7 +98,47 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
     collect_candidates(logits, top);
     cut_top_k();
     weigh(top);
-    cut_top_p();
+    if (has_top_p(params_)) {
+        const uint64_t total = total_weight();
+        keep_up_to(last_of_nucleus(total, target_of(total)));
+    }
+    cut_min_p();
+    return draw(n_generated);
+}
+
+std::optional<float> Sampler::reach() const {
+    if (has_penalties(params_)) return {};
+    if (!(params_.temperature > 0.0f)) return 0.0f;
+    if (params_.top_k <= 0 && !has_top_p(params_) && !(params_.min_p > 0.0f)) return {};
+    const double all = reach_of(params_);
+    if (!(all <= std::numeric_limits<float>::max())) return {};
+    return std::nextafter(static_cast<float>(all), std::numeric_limits<float>::infinity());
+}
+
+std::optional<int32_t> Sampler::sample_likeliest(std::span<const ponder_candidate> likeliest, int32_t n_rest, float cut,
+                                                 size_t n_generated) {
+    if (likeliest.empty()) return n_rest > 0 ? std::nullopt : std::optional(kNoToken);
+    candidates_.clear();
+    for (const ponder_candidate& c : likeliest) candidates_.push_back({finite(c.logit), c.token, 0});
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+    const Candidate first = *std::min_element(candidates_.begin(), candidates_.end(), is_before);
+    if (!(params_.temperature > 0.0f)) return n_rest > 0 ? std::nullopt : std::optional(first.id);
+
+    if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) <= candidates_.size()) n_rest = 0;
+    cut_top_k();
+    weigh(first.score);
+    // No other token weighs more than this; weights are exact to 2^-30.
+    const uint64_t weight = exp2_negative(double{cut} * kLog2E / double{params_.temperature}), most = weight + (weight >> 20) + 1;
+    if (has_top_p(params_)) {
+        // The more the others weigh, the more tokens it takes: it has to be the same with nothing and with all that they can weigh.
+        const uint64_t total = total_weight(), largest_target = target_of(total + static_cast<uint64_t>(n_rest) * most);
+        if (largest_target > total) return {};
+        const Candidate last = last_of_nucleus(total, largest_target);
+        if (n_rest > 0 && last_of_nucleus(total, target_of(total)).id != last.id) return {};
+        keep_up_to(last);
+        n_rest = 0;
+    }
+    if (n_rest > 0 && !(static_cast<double>(most) < lowest_weight(params_))) return {};
     cut_min_p();
     return draw(n_generated);
 }
@@ -147,8 +197,7 @@ void Sampler::apply_penalties(std::span<const int32_t> recent, size_t n_generate
 
 // All that can be drawn: what is so far below the top that its weight is 0 is left out, and blocks of nothing else are not even read.
 void Sampler::collect_candidates(std::span<const float> scores, float top) {
-    const double reach = (kWeightBits + 1) * static_cast<double>(params_.temperature) / kLog2E;
-    const double lowest = static_cast<double>(top) - reach;
+    const double lowest = static_cast<double>(top) - reach_of(params_);
     candidates_.reserve(scores.size());
     candidates_.clear();
     for (size_t b = 0; b < tops_.size(); ++b) {
@@ -182,12 +231,19 @@ void Sampler::weigh(float top) {
     for (Candidate& c : candidates_) c.weight = exp2_negative((static_cast<double>(top) - static_cast<double>(c.score)) * scale);
 }
 
-void Sampler::cut_top_p() {
-    if (!(params_.top_p < 1.0f)) return;
+uint64_t Sampler::total_weight() const {
     uint64_t total = 0;
     for (const Candidate& c : candidates_) total += c.weight;
-    const uint64_t target = static_cast<uint64_t>(std::max(0.0, static_cast<double>(params_.top_p)) * static_cast<double>(total));
+    return total;
+}
 
+// The mass that top-p asks for.
+uint64_t Sampler::target_of(uint64_t total) const {
+    return static_cast<uint64_t>(std::max(0.0, static_cast<double>(params_.top_p)) * static_cast<double>(total));
+}
+
+// The token with which the most likely ones reach the target, which is at most the candidates' total.
+Sampler::Candidate Sampler::last_of_nucleus(uint64_t total, uint64_t target) {
     // Tokens so unlikely that all of them together could not fill the tail cannot be in the nucleus: usually all but some hundreds.
     const uint64_t negligible = (total - target) / candidates_.size();
     ranked_.clear();
@@ -209,19 +265,17 @@ void Sampler::cut_top_p() {
             begin = middle;
         }
     }
-    keep_up_to(*begin);
+    return *begin;
 }
 
 void Sampler::cut_min_p() {
     if (!(params_.min_p > 0.0f)) return;
-    const double threshold = std::min(1.0, static_cast<double>(params_.min_p)) * static_cast<double>(uint64_t{1} << kWeightBits);
+    const double threshold = lowest_weight(params_);
     std::erase_if(candidates_, [&](const Candidate& c) { return static_cast<double>(c.weight) < threshold; });
 }
 
 int32_t Sampler::draw(size_t n_generated) const {
-    uint64_t total = 0;
-    for (const Candidate& c : candidates_) total += c.weight;
-    uint64_t left = random_below(params_.seed, n_generated, total);
+    uint64_t left = random_below(params_.seed, n_generated, total_weight());
     for (const Candidate& c : candidates_) {
         if (left < c.weight) return c.id;
         left -= c.weight;

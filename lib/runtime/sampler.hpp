@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
+
+#include "ponder/ponder_backend.h"
 
 namespace ponder {
 
@@ -38,6 +41,12 @@ class Sampler {
     // Allocates in the first call only.
     int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated);
 
+    // How far below the largest logit a token is still looked at; nothing if the likeliest tokens alone never decide: penalties move
+    // others.
+    std::optional<float> reach() const;
+    // What sample() gives, from the likeliest tokens alone; nothing if the others could change it. See ponder_selection for the arguments.
+    std::optional<int32_t> sample_likeliest(std::span<const ponder_candidate> likeliest, int32_t n_rest, float cut, size_t n_generated);
+
     const SamplerParams& params() const { return params_; }
 
   private:
@@ -57,7 +66,9 @@ class Sampler {
     void keep_up_to(Candidate last);
     void cut_top_k();
     void weigh(float top);
-    void cut_top_p();
+    uint64_t total_weight() const;
+    uint64_t target_of(uint64_t total) const;
+    Candidate last_of_nucleus(uint64_t total, uint64_t target);
     void cut_min_p();
     int32_t draw(size_t n_generated) const;
 

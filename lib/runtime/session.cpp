@@ -45,8 +45,9 @@ void Session::begin_operation() {
     is_cancelled_.store(false, std::memory_order_relaxed);
 }
 
-Result<void> Session::evaluate(std::span<const int32_t> tokens, float* logits, size_t n_rows, ProgressCallback progress) {
-    const BatchItem item{this, tokens, logits, n_rows};
+Result<void> Session::evaluate(std::span<const int32_t> tokens, float* logits, size_t n_rows, ProgressCallback progress,
+                               ponder_selection* selection) {
+    const BatchItem item{this, tokens, logits, n_rows, selection};
     return evaluate_batch({&item, 1}, progress);
 }
 
@@ -73,7 +74,7 @@ Result<void> Session::evaluate_batch(std::span<const BatchItem> items, ProgressC
         if (session.executor_ != items[0].session->executor_) {
             return make_error(PONDER_STATUS_INVALID_ARGUMENT, "sessions of another model or cache type cannot share a batch");
         }
-        work.push_back({session.sequence_.get(), item.tokens, item.logits, item.n_rows});
+        work.push_back({session.sequence_.get(), item.tokens, item.logits, item.n_rows, item.n_rows == 1 ? item.selection : nullptr});
         cancelled.push_back(&session.is_cancelled_);
         // Room now, so that nothing fails once the cache has grown; doubled, because decoding comes with one token at a time.
         std::vector<int32_t>& tokens = item.session->tokens_;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -229,4 +230,93 @@ TEST_CASE("sampler: recorded draws, which are the same on every platform") {
     std::vector<int32_t> ids;
     for (size_t i = 0; i < 8; ++i) ids.push_back(sampler.sample(logits, {}, i));
     CHECK(ids == std::vector<int32_t>{77, 84, 28, 77, 49, 14, 105, 49});
+}
+
+namespace {
+
+// What a device that has room for `capacity` tokens gives: all that lie nearer to the largest logit than a distance that is a multiple of
+// reach / n_bins, in no order.
+struct Likeliest {
+    std::vector<ponder_candidate> candidates;
+    int32_t n_rest = 0;
+    float cut = 0.0f;
+};
+Likeliest select(const std::vector<float>& logits, float reach, size_t capacity, std::mt19937& random) {
+    constexpr int kBins = 64;
+    float largest = -kInfinity;
+    for (const float x : logits) largest = std::max(largest, x);
+    std::vector<std::vector<ponder_candidate>> bins(kBins);
+    for (size_t i = 0; i < logits.size(); i++) {
+        const float distance = largest - logits[i];
+        if (!(distance <= reach)) continue;
+        const int bin = reach > 0 ? std::min(static_cast<int>(distance / reach * kBins), kBins - 1) : 0;
+        bins[static_cast<size_t>(bin)].push_back({static_cast<int32_t>(i), logits[i]});
+    }
+    Likeliest result;
+    size_t b = 0;
+    for (; b < bins.size() && result.candidates.size() + bins[b].size() <= capacity; b++)
+        result.candidates.insert(result.candidates.end(), bins[b].begin(), bins[b].end());
+    result.cut = reach * static_cast<float>(b) / kBins * (1.0f - 1e-6f);
+    for (; b < bins.size(); b++) result.n_rest += static_cast<int32_t>(bins[b].size());
+    std::shuffle(result.candidates.begin(), result.candidates.end(), random);
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("sampler: the likeliest tokens alone give what all logits give, or nothing") {
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal;
+    const SamplerParams settings[] = {
+        {.temperature = 0.0f},
+        {.temperature = 0.6f, .top_p = 0.95f},
+        {.temperature = 0.6f, .top_k = 20, .top_p = 0.95f},
+        {.temperature = 1.0f, .top_k = 300},
+        {.temperature = 1.0f, .top_p = 0.5f, .min_p = 0.05f},
+        {.temperature = 0.8f, .min_p = 0.01f},
+        {.temperature = 1.5f, .top_p = 0.999f},
+        {.temperature = 0.6f, .top_p = 0.0f},
+    };
+    for (const SamplerParams& params : settings) {
+        int n_decided = 0, n = 0;
+        for (const size_t capacity : {size_t{1}, size_t{30}, size_t{400}, size_t{5000}}) {
+            for (int round = 0; round < 60; round++, n++) {
+                // Peaked and flat ones; equal logits too.
+                std::vector<float> logits(3000);
+                const float spread = 0.5f + 0.1f * static_cast<float>(round);
+                for (float& x : logits) x = std::round(normal(random) * spread * 16.0f) / 16.0f;
+                SamplerParams seeded = params;
+                seeded.seed = static_cast<uint64_t>(round);
+                Sampler sampler(seeded);
+                REQUIRE(sampler.reach());
+                const Likeliest likeliest = select(logits, *sampler.reach(), capacity, random);
+                const auto chosen = sampler.sample_likeliest(likeliest.candidates, likeliest.n_rest, likeliest.cut, 3);
+                if (!chosen) continue;
+                n_decided++;
+                CHECK(*chosen == sampler.sample(logits, {}, 3));
+            }
+        }
+        CAPTURE(params.temperature);
+        CAPTURE(params.top_p);
+        CHECK(n_decided >= n / 4);  // with room for all tokens it always decides
+    }
+}
+
+TEST_CASE("sampler: what the likeliest tokens cannot decide") {
+    CHECK_FALSE(Sampler({.temperature = 1.0f}).reach());
+    CHECK_FALSE(Sampler({.temperature = 0.6f, .top_p = 0.95f, .presence_penalty = 0.1f}).reach());
+    CHECK_FALSE(Sampler({.temperature = 0.0f, .repetition_penalty = 1.1f}).reach());
+    CHECK_FALSE(Sampler({.temperature = 3e38f, .top_k = 3}).reach());
+    CHECK(Sampler({}).reach() == 0.0f);
+
+    Sampler greedy({});
+    const ponder_candidate two[] = {{9, 1.0f}, {4, 1.0f}};
+    CHECK(greedy.sample_likeliest(two, 0, 0.0f, 0) == 4);
+    CHECK_FALSE(greedy.sample_likeliest(two, 1, 0.0f, 0));
+    CHECK(greedy.sample_likeliest({}, 0, 0.0f, 0) == Sampler::kNoToken);
+    CHECK_FALSE(greedy.sample_likeliest({}, 5, 0.0f, 0));
+    // Half of the mass at least is here, but nine tenths may not be.
+    Sampler nucleus({.temperature = 1.0f, .top_p = 0.9f});
+    CHECK_FALSE(nucleus.sample_likeliest(two, 1, 0.5f, 0));
+    CHECK(nucleus.sample_likeliest(two, 1, 20.0f, 0));
 }
