@@ -31,10 +31,13 @@ struct RoundedLayout {
           scales16(scales32 + round_up(n_padded / 8)),
           sums32(scales16 + round_up(n_padded / 4)),
           sums16(sums32 + round_up(n_padded / 8)),
-          n_bytes(sums16 + round_up(n_padded / 4)) {}
+          pairs32(sums16 + round_up(n_padded / 4)),
+          n_bytes((pairs32 + n_padded / 8 + 1023) / 1024 * 1024 + 512) {}
 
     int64_t n_padded;
-    int64_t woven32, woven16, neg_sums, neg_sums32, neg_sums16, scales32, scales16, sums32, sums16, n_bytes;
+    int64_t woven32, woven16, neg_sums, neg_sums32, neg_sums16, scales32, scales16, sums32, sums16, pairs32;
+    // An odd multiple of 512: the same parts of eight rows fall into different sets of a first-level cache.
+    int64_t n_bytes;
 
   private:
     static constexpr int64_t round_up(int64_t n) { return (n + 63) / 64 * 64; }

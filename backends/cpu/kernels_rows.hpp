@@ -100,6 +100,11 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
     for (int64_t i = 0; i < at.n_padded; i += 256) {
         weave32(codes + i, reinterpret_cast<int8_t*>(dst + at.woven32 + i));
         weave16(codes + i, reinterpret_cast<int8_t*>(dst + at.woven16 + i));
+        auto* pairs = reinterpret_cast<float*>(dst + at.pairs32) + i / 32;
+        for (int g = 0; g < 4; g++) {
+            pairs[2 * g] = scales32[i / 32 + g] * kPairFactor;
+            pairs[2 * g + 1] = scales32[i / 32 + 4 + g] * kPairFactor;
+        }
     }
 #endif
 }

@@ -7,6 +7,8 @@
 
 // Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
 constexpr int64_t kFetchAhead = 4096;
+// Weight rows that stay in a cache while all activation rows pass.
+constexpr int64_t kRowsAtOnce = 8;
 
 template <class Block>
 inline Vector::Ints dot(Vector::Bytes codes, const int8_t* x, const int32_t* neg_sums) {
@@ -49,22 +51,19 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
 #include "kernels_woven.hpp"
 #endif
 
-// A whole weight row times N rounded rows.
-template <class Block, int N>
-inline __attribute__((always_inline)) void dot_row(const uint8_t* p, int64_t n_cols, const RoundedRow (&x)[N], float (&result)[N]) {
-    int64_t done = 0;
-    for (int i = 0; i < N; i++) result[i] = 0.0f;
+template <class Block>
+constexpr bool is_woven() {
 #ifdef PONDER_KERNELS_WEAVE
-    if constexpr (Woven<Block>::kExists) {
-        done = n_cols / 256 * 256;
-        if constexpr (Block::kGroup == 16)
-            dot_woven16<N>(p, done / 256, x, result);
-        else
-            dot_woven32<Block, N>(p, done / 256, x, result);
-        if constexpr (Block::kStepLength == 256) return;
-    }
+    return Woven<Block>::kExists;
+#else
+    return false;
 #endif
-    // Adds n_blocks more.
+}
+
+// Adds what the elements of a weight row from `done` on give, which is a whole number of blocks, with N rounded rows.
+template <class Block, int N>
+inline __attribute__((always_inline)) void add_rest(const uint8_t* p, int64_t n_cols, int64_t done, const RoundedRow (&x)[N],
+                                                    float (&result)[N]) {
     const auto add = [&](const uint8_t* blocks, int64_t n_blocks) __attribute__((always_inline)) {
         RoundedRow rest[N];
         float more[N];
@@ -85,21 +84,27 @@ inline __attribute__((always_inline)) void dot_row(const uint8_t* p, int64_t n_c
     }
 }
 
+// n_rows <= kRowsAtOnce weight rows times N rounded rows.
 template <class Block, int N>
 void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride, float* dst,
                int64_t dst_stride) {
     const RoundedLayout layout(n_cols);
+    const std::byte* sources[N];
     RoundedRow views[N];
-    for (int i = 0; i < N; i++) views[i] = RoundedRow(x + i * x_stride, layout);
+    for (int i = 0; i < N; i++) {
+        sources[i] = x + i * x_stride;
+        views[i] = RoundedRow(sources[i], layout);
+    }
+    float results[kRowsAtOnce][N] = {};
+#ifdef PONDER_KERNELS_WEAVE
+    if constexpr (is_woven<Block>()) dot_woven<Block, N>(rows, row_bytes, n_rows, n_cols, sources, results);
+#endif
+    const int64_t done = is_woven<Block>() ? n_cols / 256 * 256 : 0;
     for (int64_t r = 0; r < n_rows; r++) {
-        float result[N];
-        dot_row<Block, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), n_cols, views, result);
-        for (int i = 0; i < N; i++) dst[i * dst_stride + r] = result[i];
+        if (done < n_cols) add_rest<Block, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), n_cols, done, views, results[r]);
+        for (int i = 0; i < N; i++) dst[i * dst_stride + r] = results[r][i];
     }
 }
-
-// Weight rows that stay in the first-level cache while all activation rows pass.
-constexpr int64_t kRowsAtOnce = 8;
 
 template <class Block>
 void dot_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x,
@@ -187,7 +192,7 @@ constexpr MultiplyPanel multiply_panel = nullptr;
 template <class Block>
 constexpr int32_t panels_from() {
 #ifdef PONDER_KERNELS_WEAVE
-    if (Woven<Block>::kExists) return Vector::kPanelsFromWoven;
+    if (is_woven<Block>()) return Vector::kPanelsFromWoven;
 #endif
     return Vector::kPanelsFrom;
 }

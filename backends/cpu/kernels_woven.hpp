@@ -6,6 +6,7 @@
 //   woven32, eight groups of 32: for k < 4, codes 8k to 8k + 7 of the even groups 0 2 4 6, then of the odd ones 1 3 5 7
 //   woven16, sixteen groups of 16: for p < 2, v < 2, h = 0 and 4, in the groups a = 2p + h and a + 1: codes 8v to 8v + 3 of a and of a + 8,
 //            codes 8v + 4 to 8v + 7 of both; the same of a + 1 and a + 9
+//   pairs32, their scales times kPairFactor: for g < 4, those of the groups of 32 g and g + 4
 //
 // A Woven<Block> is made of 256 codes at p:
 //   codes            [8] in the order of woven32
@@ -16,6 +17,25 @@ struct Woven {
 };
 
 using Bytes32 = __m256i;
+
+// Q6_K takes 32 times each sum of a group away from its products: its scales have that factor, and the activations' the opposite.
+constexpr float kPairFactor = -1.0f / (1 << BlockQ6K::kShift);
+
+// Activation rows from which on pieces of so many blocks are taken, of 320 bytes each.
+constexpr int kCachedRows = 4;
+constexpr int64_t kBlocksAtOnce = 8;
+
+template <class Block>
+constexpr int kWovenBytes = Block::kStepBytes*(256 / Block::kStepLength);
+
+// What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
+template <class Block, int N>
+inline void fetch_woven(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
+    if (N < kCachedRows) return prefetch<kWovenBytes<Block>>(p, kFetchAhead);
+    prefetch<kWovenBytes<Block>>(p, row_bytes);
+    prefetch<kWovenBytes<Block>, 2>(later, 0);
+    later += kWovenBytes<Block>;
+}
 
 // woven[k]: bytes 8k to 8k + 7 of a, b, c and d.
 inline __attribute__((always_inline)) void weave(Bytes32 a, Bytes32 b, Bytes32 c, Bytes32 d, Bytes32 (&woven)[4]) {
@@ -48,6 +68,10 @@ inline void weave32(const int8_t* codes, int8_t* dst) {
         for (int k = 0; k < 4; k++) _mm256_storeu_si256(reinterpret_cast<Bytes32*>(dst + 64 * k + 32 * is_odd), woven[k]);
     }
 }
+
+inline Vector::Floats8 load_floats(const std::byte* p) { return Vector::load_floats8(reinterpret_cast<const float*>(p)); }
+// The two floats at p, four times.
+inline Vector::Floats8 twos(const std::byte* p) { return _mm256_castpd_ps(_mm256_set1_pd(copy<double>(p))); }
 
 inline Bytes32 low_nibbles(Bytes32 x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 inline Bytes32 high_nibbles(Bytes32 x) { return low_nibbles(_mm256_srli_epi16(x, 4)); }
@@ -129,29 +153,31 @@ struct Woven<BlockQ41> : WovenBlocks<20, 4> {
     explicit Woven(const uint8_t* p) : WovenBlocks(p) { mins = Vector::scale8(halves(p + 2), -1.0f); }
 };
 
-// n_blocks blocks of 256 elements of one weight row times N rounded rows.
+// Adds to `totals` what blocks [begin, end) of 256 elements of one weight row give with N rounded rows.
 template <class Block, int N>
-inline __attribute__((always_inline)) void dot_woven32(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
-    constexpr int kBytes = Block::kStepBytes * (256 / Block::kStepLength);
+inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
+                                                       const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
+                                                       Vector::Floats8 (&totals)[N]) {
     Vector::Floats8 sums[N];
-    for (int i = 0; i < N; i++) sums[i] = Vector::zero8();
-    for (int64_t b = 0; b < n_blocks; b++, p += kBytes) {
-        prefetch<kBytes>(p, kFetchAhead);
+    for (int i = 0; i < N; i++) sums[i] = totals[i];
+    for (int64_t b = begin; b < end; b++) {
+        const uint8_t* p = row + b * kWovenBytes<Block>;
+        fetch_woven<Block, N>(p, row_bytes, later);
         const Woven<Block> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-            const int8_t* codes = x[i].woven32 + 256 * b;
+            const auto* codes = reinterpret_cast<const int8_t*>(x[i] + (at.woven32 + 256 * b));
             Bytes32 even = _mm256_setzero_si256(), odd = even;
             unrolled<4>([&]<int k>() __attribute__((always_inline)) {
                 even = Vector::add_products(even, block.codes[2 * k], Vector::load32(codes + 64 * k));
                 odd = Vector::add_products(odd, block.codes[2 * k + 1], Vector::load32(codes + 64 * k + 32));
             });
-            const Vector::Floats8 scales = Vector::multiply8(block.scales, Vector::load_floats8(x[i].scales32 + 8 * b));
-            sums[i] = _mm256_fnmadd_ps(block.mins, Vector::load_floats8(x[i].sums32 + 8 * b), sums[i]);
+            const Vector::Floats8 scales = Vector::multiply8(block.scales, load_floats(x[i] + (at.scales32 + 32 * b)));
+            sums[i] = _mm256_fnmadd_ps(block.mins, load_floats(x[i] + (at.sums32 + 32 * b)), sums[i]);
             sums[i] = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), sums[i]);
             sums[i] = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), sums[i]);
         });
     }
-    for (int i = 0; i < N; i++) result[i] = Vector::sum8(sums[i]);
+    for (int i = 0; i < N; i++) totals[i] = sums[i];
 }
 
 // Codes 0 to 63 of sixteen groups, four bits and two bits apart.
@@ -159,9 +185,14 @@ template <>
 struct Woven<BlockQ6K> {
     static constexpr bool kExists = true;
     explicit Woven(const uint8_t* block) : p(block) {
-        const __m256 half = _mm256_cvtph_ps(_mm_set1_epi16(copy<int16_t>(p + 208)));
-        scales[0] = Vector::multiply8(Vector::widen_i8x8(copy<uint64_t>(p + 192)), half);
-        scales[1] = Vector::multiply8(Vector::widen_i8x8(copy<uint64_t>(p + 200)), half);
+        const __m256 half = Vector::scale8(_mm256_cvtph_ps(_mm_set1_epi16(copy<int16_t>(p + 208))), 1.0f / kPairFactor);
+        for (int i = 0; i < 2; i++) offsets[i] = Vector::multiply8(Vector::widen_i8x8(copy<uint64_t>(p + 192 + 8 * i)), half);
+        const __m256d two[] = {_mm256_castps_pd(_mm256_unpacklo_ps(offsets[0], offsets[1])),
+                               _mm256_castps_pd(_mm256_unpackhi_ps(offsets[0], offsets[1]))};
+        for (int pair = 0; pair < 2; pair++) {
+            scales[pair][0] = _mm256_castpd_ps(_mm256_permute4x64_pd(two[pair], 0x50));
+            scales[pair][1] = _mm256_castpd_ps(_mm256_permute4x64_pd(two[pair], 0xfa));
+        }
         const Bytes32 a = Vector::load32(p + 128), b = Vector::load32(p + 160);
         high[0] = _mm256_unpacklo_epi32(a, b), high[1] = _mm256_unpackhi_epi32(a, b);
     }
@@ -174,44 +205,70 @@ struct Woven<BlockQ6K> {
         fifth = _mm256_or_si256(high_nibbles(bytes), _mm256_and_si256(pair == 0 ? high[v] : _mm256_srli_epi16(high[v], 2), two));
     }
     const uint8_t* p;
-    Vector::Floats8 scales[2];
+    // 1 / kPairFactor times as large: of each group, and of each lane of the first and of the fifth of two groups' codes.
+    Vector::Floats8 offsets[2], scales[2][2];
     Bytes32 high[2];
 };
 
 // The same of sixteen groups.
 template <int N>
-inline __attribute__((always_inline)) void dot_woven16(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
-    using Block = Woven<BlockQ6K>;
-    Vector::Floats8 sums[N], minimums[N];
-    for (int i = 0; i < N; i++) sums[i] = minimums[i] = Vector::zero8();
-    for (int64_t b = 0; b < n_blocks; b++, p += BlockQ6K::kStepBytes) {
-        prefetch<BlockQ6K::kStepBytes>(p, kFetchAhead);
-        const Block block(p);
-        Vector::Floats8 scales[N][2];
+inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
+                                                       const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
+                                                       Vector::Floats8 (&totals)[N]) {
+    Vector::Floats8 sums[N];
+    for (int i = 0; i < N; i++) sums[i] = totals[i];
+    for (int64_t b = begin; b < end; b++) {
+        const uint8_t* p = row + b * kWovenBytes<BlockQ6K>;
+        fetch_woven<BlockQ6K, N>(p, row_bytes, later);
+        const Woven<BlockQ6K> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-            const float *own = x[i].scales16 + 16 * b, *own_sums = x[i].sums16 + 16 * b;
-            const Vector::Floats8 low = Vector::multiply8(block.scales[0], Vector::load_floats8(own)),
-                                  high = Vector::multiply8(block.scales[1], Vector::load_floats8(own + 8));
-            scales[i][0] = _mm256_unpacklo_ps(low, high), scales[i][1] = _mm256_unpackhi_ps(low, high);
-            minimums[i] = Vector::fma8(block.scales[0], Vector::load_floats8(own_sums), minimums[i]);
-            minimums[i] = Vector::fma8(block.scales[1], Vector::load_floats8(own_sums + 8), minimums[i]);
+            const std::byte* own_sums = x[i] + (at.sums16 + 64 * b);
+            sums[i] = Vector::fma8(block.offsets[0], load_floats(own_sums), sums[i]);
+            sums[i] = Vector::fma8(block.offsets[1], load_floats(own_sums + 32), sums[i]);
         });
         unrolled<2>([&]<int pair>() __attribute__((always_inline)) {
             Bytes32 first[2], fifth[2];
             block.template codes<pair, 0>(first[0], fifth[0]);
             block.template codes<pair, 1>(first[1], fifth[1]);
             unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-                const int8_t* codes = x[i].woven16 + 256 * b + 128 * pair;
+                const auto* codes = reinterpret_cast<const int8_t*>(x[i] + (at.woven16 + 256 * b)) + 128 * pair;
                 Bytes32 one = _mm256_setzero_si256(), other = one;
                 for (int v = 0; v < 2; v++) {
                     one = Vector::add_products(one, first[v], Vector::load32(codes + 64 * v));
                     other = Vector::add_products(other, fifth[v], Vector::load32(codes + 64 * v + 32));
                 }
-                const __m256d s = _mm256_castps_pd(scales[i][pair]);
-                sums[i] = Vector::fma8(Vector::widen_sums(one), _mm256_castpd_ps(_mm256_permute4x64_pd(s, 0x50)), sums[i]);
-                sums[i] = Vector::fma8(Vector::widen_sums(other), _mm256_castpd_ps(_mm256_permute4x64_pd(s, 0xfa)), sums[i]);
+                const std::byte* own = x[i] + (at.pairs32 + 32 * b) + 8 * pair;
+                sums[i] = Vector::fma8(Vector::widen_sums(one), Vector::multiply8(block.scales[pair][0], twos(own)), sums[i]);
+                sums[i] = Vector::fma8(Vector::widen_sums(other), Vector::multiply8(block.scales[pair][1], twos(own + 16)), sums[i]);
             });
         });
     }
-    for (int i = 0; i < N; i++) result[i] = Vector::sum8(Vector::fma8(minimums[i], _mm256_set1_ps(-(1 << BlockQ6K::kShift)), sums[i]));
+    for (int i = 0; i < N; i++) totals[i] = sums[i];
+}
+
+// All whole blocks of 256 of n_rows <= kRowsAtOnce weight rows times N rounded rows: results[r][i]. Many activation rows are taken in
+// pieces that stay in the first-level cache while the weight rows pass.
+template <class Block, int N>
+inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols,
+                                                     const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
+    const RoundedLayout at(n_cols);
+    const int64_t n_blocks = n_cols / 256, piece = N < kCachedRows ? n_blocks : kBlocksAtOnce;
+    const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
+    Vector::Floats8 sums[kRowsAtOnce][N];
+    for (int64_t r = 0; r < n_rows; r++) {
+        for (int i = 0; i < N; i++) sums[r][i] = Vector::zero8();
+    }
+    for (int64_t begin = 0; begin < n_blocks; begin += piece) {
+        const int64_t end = begin + piece < n_blocks ? begin + piece : n_blocks;
+        for (int64_t r = 0; r < n_rows; r++) {
+            const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
+            if constexpr (Block::kGroup == 16)
+                add_woven16<N>(row, begin, end, row_bytes, later, x, at, sums[r]);
+            else
+                add_woven32<Block, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
+        }
+    }
+    for (int64_t r = 0; r < n_rows; r++) {
+        for (int i = 0; i < N; i++) results[r][i] = Vector::sum8(sums[r][i]);
+    }
 }
