@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs select.comp and reads its results: for each row the number of tokens found, the number of others within reach, the number of bins
-// whose tokens were all found, a word that is not used, and the tokens with their logits.
+// whose tokens were all found, how many tokens these bins have, and the tokens with their logits.
 #include "vk_selection.hpp"
 
 #include <algorithm>
@@ -58,10 +58,10 @@ void Selector::record(Recorder& recorder, const Allocation& logits, uint32_t str
 
 bool Selector::offer(ponder_selection& selection, int32_t row, int64_t n_vocab) const {
     const std::byte* result = host_results_.mapped + static_cast<uint64_t>(row) * kResultBytes;
-    uint32_t header[3];
+    uint32_t header[4];
     std::memcpy(header, result, sizeof header);
-    const auto [n_found, n_rest, n_bins] = header;
-    if (n_found > kSelected || n_rest > static_cast<uint64_t>(n_vocab) || n_bins > kBins) return false;
+    const auto [n_found, n_rest, n_bins, n_counted] = header;
+    if (n_found > kSelected || n_found != n_counted || n_rest > static_cast<uint64_t>(n_vocab) || n_bins > kBins) return false;
     const std::span candidates(reinterpret_cast<const ponder_candidate*>(result + kHeaderBytes), n_found);
     const bool is_sound = std::all_of(candidates.begin(), candidates.end(),
                                       [n_vocab](const ponder_candidate& c) { return c.token >= 0 && c.token < n_vocab; });

@@ -19,23 +19,31 @@ namespace ponder {
 
 namespace {
 
-constexpr int64_t kWidth = 256, kOutputs = 64, kTokens = 64, kExperts = 4;
+constexpr int64_t kWidth = 256, kOutputs = 64, kTokens = 64, kExperts = 8;
 constexpr int32_t kHeads = 4;
 // More rows than backends take for few, so that both ways of a product are used.
-constexpr int32_t kRows = 40;
+constexpr int32_t kRows = 40, kFewerRows = 12;  // the fewer, of large matrices
 // Squared error over power. Rounding of activations to eight bits or of the cache to blocks stays below 1e-4; what is broken is near 1.
 constexpr double kLimit = 2e-3;
+
+constexpr int32_t kNoType = -1;
 
 // One operator to test: its kind, what it is about, and the stored types of its weights.
 struct Subject {
     ponder_op op;
+    // Of a norm, the product that is added first; of a SwiGLU, the products before it; kNoType: none.
     int32_t types[3] = {PONDER_TYPE_F32, PONDER_TYPE_F32, PONDER_TYPE_F32};
     int32_t kv_type = PONDER_TYPE_F32;
+    // A product's own columns and rows, as far as backends choose between implementations by them.
+    int64_t n_in = kWidth, n_out = kOutputs;
+    bool has_norm = false;            // products whose source a norm makes
+    ponder_moe_route_params route{};  // of experts
+    bool route_has_bias = false;
 
     uint64_t key() const {
         Checksum sum;
-        const int32_t numbers[] = {1,        op.kind, types[0],      types[1],
-                                   types[2], kv_type, op.src[2] < 0, op.src[4] < 0};  // the first: of this file's problems
+        const int64_t numbers[] = {2,    op.kind, types[0], types[1],      types[2], kv_type, op.src[2] < 0, op.src[4] < 0,
+                                   n_in, n_out,   has_norm, route_has_bias};  // the first: of this file's problems
         sum.update(std::as_bytes(std::span(numbers)));
         const auto take = [&sum](const auto& params) { sum.update(std::as_bytes(std::span(&params, 1))); };
         if (op.kind == PONDER_OP_ROPE) take(op.params.rope);
@@ -46,6 +54,10 @@ struct Subject {
         if (op.kind == PONDER_OP_MLA_ATTENTION) {
             const ponder_mla_attention_params& p = op.params.mla_attention;
             take(std::array{p.n_nope, p.n_rope, p.n_latent, p.v_head_dim});
+        }
+        if (op.kind == PONDER_OP_MOE_FFN) {
+            take(std::array{route.n_groups > 1 ? 1 : 0, route.gating, route.is_normalised});
+            take(route.scale);
         }
         return sum.value();
     }
@@ -59,18 +71,25 @@ struct Subject {
 // A program and the bytes of its weights.
 class Problem {
   public:
-    explicit Problem(const Subject& subject) : subject_(subject) { builder_.kv().type = subject.kv_type; }
+    // n_copies: the output rows of a product are so many times the same kOutputs.
+    explicit Problem(const Subject& subject, int64_t n_copies = 1) : subject_(subject), n_copies_(n_copies) {
+        builder_.kv().type = subject.kv_type;
+    }
 
     Result<Program> build() {
         OperandId result = kNoOperand;
         switch (subject_.op.kind) {
             case PONDER_OP_MATMUL:
             case PONDER_OP_LOGITS:
-                builder_.logits(builder_.gather_rows(input(kWidth)), matrix(subject_.types[0], kWidth, kOutputs), kNoOperand);
+                result = builder_.gather_rows(input(subject_.n_in));
+                if (subject_.has_norm) result = builder_.rms_norm(result, numbers(subject_.n_in), 1e-6f);
+                builder_.logits(result, matrix(subject_.types[0], subject_.n_in, kOutputs, 1, n_copies_), kNoOperand);
                 return std::move(builder_).finish();
-            case PONDER_OP_RMS_NORM:
-                result = builder_.rms_norm(input(kWidth), numbers(kWidth), 1e-6f);
+            case PONDER_OP_RMS_NORM: {
+                const OperandId x = input(kWidth), delta = subject_.types[0] == kNoType ? kNoOperand : product(input(kWidth), 0);
+                result = builder_.rms_norm(x, numbers(kWidth), 1e-6f, delta);
                 break;
+            }
             case PONDER_OP_ROPE:
                 result = rope();
                 break;
@@ -84,7 +103,7 @@ class Problem {
                 result = mix_experts();
                 break;
             case PONDER_OP_SWIGLU:
-                result = builder_.swiglu(input(kWidth), input(kWidth));
+                result = gate();
                 break;
             case PONDER_OP_ADD:
                 result = input(kWidth);
@@ -107,14 +126,29 @@ class Problem {
         return builder_.add_constant("numbers", std::move(values));
     }
 
-    OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n = 1) {
+    OperandId product(OperandId x, size_t i) {
+        return builder_.matmul(x, matrix(subject_.types[i], kWidth, kWidth), kNoOperand, "product");
+    }
+
+    OperandId gate() {
+        if (subject_.types[0] == kNoType) return builder_.swiglu(input(kWidth), input(kWidth));
+        OperandId x = input(kWidth);
+        if (subject_.has_norm) x = builder_.rms_norm(x, numbers(kWidth), 1e-6f);
+        const OperandId first = product(x, 0);
+        return builder_.swiglu(first, product(x, 1));
+    }
+
+    OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n = 1, int64_t n_copies = 1) {
         const QuantType& type = *find_quant_type(type_id);
         std::vector<float> values(static_cast<size_t>(n_in * n_out * n));
         for (float& v : values) v = normal_(random_);
         const int64_t n_blocks = n_in * n_out * n / type.block_len;
         std::vector<std::byte>& bytes = bytes_.emplace_back(static_cast<size_t>(n_blocks) * type.block_bytes);
         type.encode(values.data(), bytes.data(), n_blocks, nullptr);
-        const int64_t dims[] = {n_in, n_out, n};
+        const size_t once = bytes.size();
+        bytes.resize(once * static_cast<size_t>(n_copies));
+        for (size_t i = once; i < bytes.size(); i += once) std::memcpy(bytes.data() + i, bytes.data(), once);
+        const int64_t dims[] = {n_in, n_out * n_copies, n};
         return builder_.add_weight("matrix", type_id, dims, bytes);
     }
 
@@ -157,15 +191,23 @@ class Problem {
 
     OperandId mix_experts() {
         const bool is_fused = subject_.op.src[4] < 0;
-        const auto route = builder_.moe_route(
-            input(kExperts), kNoOperand,
-            {.n_used = 2, .n_groups = 1, .n_groups_used = 1, .gating = PONDER_MOE_SOFTMAX, .is_normalised = 1, .scale = 1.0f});
+        const ponder_moe_route_params& own = subject_.route;
+        const bool has_groups = own.n_groups > 1;
+        const OperandId bias = subject_.route_has_bias ? numbers(kExperts) : kNoOperand;
+        const auto route = builder_.moe_route(input(kExperts), bias,
+                                              {.n_used = 2,
+                                               .n_groups = has_groups ? 4 : 1,
+                                               .n_groups_used = has_groups ? 2 : 1,
+                                               .gating = own.gating,
+                                               .is_normalised = own.is_normalised,
+                                               .scale = own.scale});
         const OperandId gate = matrix(subject_.types[0], kWidth, is_fused ? 2 * kWidth : kWidth, kExperts);
         const OperandId up = is_fused ? kNoOperand : matrix(subject_.types[1], kWidth, kWidth, kExperts);
         return builder_.moe_ffn(input(kWidth), route, {gate, up, matrix(subject_.types[2], kWidth, kWidth, kExperts)});
     }
 
     const Subject& subject_;
+    const int64_t n_copies_;
     ProgramBuilder builder_;
     std::mt19937 random_{1};
     std::normal_distribution<float> normal_;
@@ -178,11 +220,13 @@ Result<void> select(const CompiledPlan& plan, ponder_run run, int64_t n_vocab) {
     struct Row {
         std::span<float> logits;
 
-        static int32_t take(void* user_data, const ponder_candidate* candidates, int32_t n, int32_t, float) {
+        static int32_t take(void* user_data, const ponder_candidate* candidates, int32_t n, int32_t n_rest, float cut) {
             const std::span<float> logits = static_cast<Row*>(user_data)->logits;
-            const float lowest = *std::max_element(logits.begin(), logits.end()) - kReach;
-            for (float& logit : logits) logit = logit < lowest ? logit : NAN;
-            for (const ponder_candidate& c : std::span(candidates, static_cast<size_t>(n))) logits[static_cast<size_t>(c.token)] = c.logit;
+            const double largest = *std::max_element(logits.begin(), logits.end()), all = n_rest > 0 ? cut : kReach;
+            for (float& logit : logits) logit = largest - logit < all ? NAN : logit;
+            for (const ponder_candidate& c : std::span(candidates, static_cast<size_t>(n))) {
+                if (c.token >= 0 && static_cast<size_t>(c.token) < logits.size()) logits[static_cast<size_t>(c.token)] = c.logit;
+            }
             return 1;
         }
     };
@@ -195,7 +239,7 @@ Result<void> select(const CompiledPlan& plan, ponder_run run, int64_t n_vocab) {
 }
 
 // Logits of all rows; the first row is also run on its own, and then comes twice.
-Result<std::vector<float>> compute(const Device& device, Program& program, bool selects) {
+Result<std::vector<float>> compute(const Device& device, Program& program, int32_t n_rows, bool selects) {
     std::vector<Buffer> buffers;
     for (ponder_operand& operand : program.operands()) {
         if (operand.role != PONDER_OPERAND_WEIGHT) continue;
@@ -207,21 +251,21 @@ Result<std::vector<float>> compute(const Device& device, Program& program, bool 
     }
     const ponder_program& view = program.view();
     if (auto supported = device.check_support(view); !supported) return supported.error();
-    auto plan = device.prepare(view, kRows, kRows);
+    auto plan = device.prepare(view, n_rows, n_rows);
     if (!plan) return plan.error();
 
-    std::vector<int32_t> rows, tokens, pages, sequences(kRows, 0);
-    for (int32_t r = 0; r < kRows; r++) {
+    std::vector<int32_t> rows, tokens, pages, sequences(n_rows, 0);
+    for (int32_t r = 0; r < n_rows; r++) {
         rows.push_back(r);
         tokens.push_back(static_cast<int32_t>((r * 7 + 3) % kTokens));
     }
-    for (int32_t i = 0; i * view.kv_page_tokens < kRows; i++) pages.push_back(i);
+    for (int32_t i = 0; i * view.kv_page_tokens < n_rows; i++) pages.push_back(i);
     auto arena = device.allocate(std::max<uint64_t>(4096, view.kv_page_bytes * pages.size()));
     if (!arena) return arena.error();
     ponder_buffer* const arenas[] = {arena->get()};
     const ponder_kv_sequence kv{pages.data(), static_cast<int32_t>(pages.size())};
-    std::vector<float> logits(static_cast<size_t>(kRows + 1) * static_cast<size_t>(view.n_vocab), NAN);
-    for (const int32_t n : {1, kRows}) {
+    std::vector<float> logits(static_cast<size_t>(n_rows + 1) * static_cast<size_t>(view.n_vocab), NAN);
+    for (const int32_t n : {1, n_rows}) {
         const ponder_run run{.struct_size = sizeof run,
                              .n_rows = n,
                              .tokens = tokens.data(),
@@ -242,12 +286,13 @@ Result<std::vector<float>> compute(const Device& device, Program& program, bool 
     return logits;
 }
 
-double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+// n_got outputs a row, which repeat the expected ones.
+double relative_error(const std::vector<float>& got, size_t n_got, const std::vector<float>& expected, size_t n_expected) {
     double error = 0.0, power = 0.0;
-    for (size_t i = 0; i < expected.size(); i++) {
-        const double difference = double{got[i]} - double{expected[i]};
+    for (size_t i = 0; i < got.size(); i++) {
+        const double want = double{expected[i / n_got * n_expected + i % n_got % n_expected]}, difference = double{got[i]} - want;
         error += difference * difference;
-        power += double{expected[i]} * double{expected[i]};
+        power += want * want;
     }
     return power > 0.0 ? error / power : error;
 }
@@ -266,27 +311,61 @@ bool set_types(const ponder_program& program, std::initializer_list<int32_t> wei
     return true;
 }
 
+// The last operator before `reader` that makes an operand, if it is of this kind.
+const ponder_op* find_maker(const ponder_program& program, int32_t operand, const ponder_op& reader, ponder_op_kind kind) {
+    for (ptrdiff_t i = &reader - program.ops; operand >= 0 && i-- > 0;) {
+        const ponder_op& op = program.ops[i];
+        if (std::find(std::begin(op.dst), std::end(op.dst), operand) != std::end(op.dst)) return op.kind == kind ? &op : nullptr;
+    }
+    return nullptr;
+}
+
+// Columns and rows of a problem that stands for products of all sizes like these: long rows are taken in pieces, and matrices of many rows
+// give each team of lanes several.
+int64_t columns_like(int64_t n) { return n > 4096 ? 4352 : n >= 1024 ? 1024 : kWidth; }
+int64_t rows_like(int64_t n) { return n >= 8192 ? 8192 : n >= 2048 ? 2048 : kOutputs; }
+
 // False for what is not tested, or only as a part of another test: a cache through attention, a route through experts.
 bool make_subject(const ponder_program& program, const ponder_op& op, Subject& subject) {
     subject.op = op;
+    const auto maker = [&](int32_t operand, ponder_op_kind kind) { return find_maker(program, operand, op, kind); };
     switch (op.kind) {
         case PONDER_OP_LOGITS:
-        case PONDER_OP_MATMUL:
+        case PONDER_OP_MATMUL: {
+            const ponder_operand& weight = program.operands[op.src[1]];
             subject.op.src[2] = -1;
+            subject.n_in = columns_like(weight.dims[0]);
+            subject.n_out = rows_like(weight.dims[1]);
+            subject.has_norm = maker(op.src[0], PONDER_OP_RMS_NORM) != nullptr;
             return set_types(program, {op.src[1]}, subject);
+        }
         case PONDER_OP_MLA_ATTENTION:
             subject.kv_type = program.kv_type;
             return set_types(program, {op.src[1], op.src[2]}, subject);
         case PONDER_OP_MOE_FFN:
+            if (const ponder_op* route = maker(op.src[1], PONDER_OP_MOE_ROUTE)) {
+                subject.route = route->params.moe_route;
+                subject.route_has_bias = route->src[1] >= 0;
+            } else {
+                subject.route = {.n_groups = 1, .gating = PONDER_MOE_SOFTMAX, .is_normalised = 1, .scale = 1.0f};
+            }
             return set_types(program, {op.src[3], op.src[4], op.src[5]}, subject);
         case PONDER_OP_ATTENTION:
             subject.kv_type = program.kv_type;
             return true;
-        case PONDER_OP_RMS_NORM:
+        case PONDER_OP_RMS_NORM: {
+            const ponder_op* added = maker(op.src[2], PONDER_OP_MATMUL);
             subject.op.src[2] = -1;
+            if (added == nullptr || !set_types(program, {added->src[1]}, subject)) subject.types[0] = kNoType;
             return true;
+        }
+        case PONDER_OP_SWIGLU: {
+            const ponder_op *gate = maker(op.src[0], PONDER_OP_MATMUL), *up = maker(op.src[1], PONDER_OP_MATMUL);
+            if (gate == nullptr || up == nullptr || !set_types(program, {gate->src[1], up->src[1]}, subject)) subject.types[0] = kNoType;
+            subject.has_norm = gate != nullptr && find_maker(program, gate->src[0], *gate, PONDER_OP_RMS_NORM) != nullptr;
+            return true;
+        }
         case PONDER_OP_ROPE:
-        case PONDER_OP_SWIGLU:
         case PONDER_OP_ADD:
             return true;
         default:
@@ -319,16 +398,19 @@ Result<void> test_operators(Device& device, const ponder_program& program) {
     if (!reference) return reference.error();
     const ponder_device_info info = device.describe();
     for (const Subject& subject : subjects) {
-        Problem problem(subject);
-        auto small = problem.build();
+        Problem problem(subject, subject.n_out / kOutputs), once(subject);
+        auto own = problem.build(), small = once.build();
+        if (!own) return own.error();
         if (!small) return small.error();
         const bool selects = subject.op.kind == PONDER_OP_LOGITS;
-        const auto expected = compute(**reference, *small, selects);
+        const int32_t n_rows = subject.n_in * subject.n_out > kWidth * kOutputs ? kFewerRows : kRows;
+        const auto expected = compute(**reference, *small, n_rows, selects);
         if (!expected) return expected.error();
         const std::string where = "self-test of " + subject.name() + " on " + info.name;
-        const auto got = compute(device, *small, selects);
+        const auto got = compute(device, *own, n_rows, selects);
         if (!got) return with_context(got.error(), where);
-        const double error = relative_error(*got, *expected);
+        const double error =
+            relative_error(*got, static_cast<size_t>(own->view().n_vocab), *expected, static_cast<size_t>(small->view().n_vocab));
         if (!(error <= kLimit)) {
             return make_error(PONDER_STATUS_DEVICE, "%s (%s): its results are off by %g of their power, %g is allowed", where.c_str(),
                               info.description, error, kLimit);

@@ -151,9 +151,16 @@ Result<void> Model::open_placed(const ModelOptions& options, const PlacedProgram
         auto device = Device::open(placement_->devices()[i].slot, options.n_threads, options.device_cache);
         if (!device) return device.error();
         devices_.push_back(std::move(*device));
-        const bool is_gpu = devices_.back()->n_threads() == 0;
+    }
+    return test_devices(program);
+}
+
+// Each GPU, on what it has not passed yet of its piece of the program.
+Result<void> Model::test_devices(const PlacedProgram& program) {
+    for (size_t i = 0; i < devices_.size(); i++) {
+        const bool is_gpu = devices_[i]->n_threads() == 0;
         if (!is_gpu) continue;
-        if (auto tested = test_operators(*devices_.back(), program.piece(i).view()); !tested) return tested;
+        if (auto tested = test_operators(*devices_[i], program.piece(i).view()); !tested) return tested;
     }
     return {};
 }
@@ -265,6 +272,7 @@ Result<Executor*> Model::executor(int32_t kv_type) {
     }
     auto program = PlacedProgram::create(std::move(graph->program), *placement_);
     if (!program) return program.error();
+    if (auto tested = test_devices(*program); !tested) return tested.error();  // attention to a cache of this type
     auto executor = make_executor(std::move(*program));
     if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);

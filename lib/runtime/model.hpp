@@ -71,6 +71,7 @@ class Model {
     Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming()}); }
     Result<PlacedProgram> open_devices(const ModelOptions& options, Program program);
     Result<void> open_placed(const ModelOptions& options, const PlacedProgram& program);
+    Result<void> test_devices(const PlacedProgram& program);
     Result<bool> place_weights(PlacedProgram& program);
     Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);
     void forget_vocabulary();

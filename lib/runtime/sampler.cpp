@@ -111,7 +111,7 @@ std::optional<float> Sampler::reach() const {
     if (!(params_.temperature > 0.0f)) return 0.0f;
     if (params_.top_k <= 0 && !has_top_p(params_) && !(params_.min_p > 0.0f)) return {};
     const double all = reach_of(params_);
-    if (!(all <= std::numeric_limits<float>::max())) return {};
+    if (!(all < 1e38)) return {};
     return std::nextafter(static_cast<float>(all), std::numeric_limits<float>::infinity());
 }
 

@@ -111,8 +111,10 @@ void collect(uint row, uint part, uint begin, uint end, float reach) {
     if (n_bins > 0 && thread == (n_bins - 1) / n_own) sums[1] = bins[n_bins - 1] + before;
     barrier();
     if (part == 0 && thread == 0) {
-        pc.results.v[results0 + 1] = all - (n_bins > 0 ? sums[1] : 0);
+        const uint n_fitting_tokens = n_bins > 0 ? sums[1] : 0;
+        pc.results.v[results0 + 1] = all - n_fitting_tokens;
         pc.results.v[results0 + 2] = n_bins;
+        pc.results.v[results0 + 3] = n_fitting_tokens;
     }
     for (uint i = begin + thread; i < end; i += 256) {
         const uint bits = logit(row, i);
