@@ -61,7 +61,7 @@ typedef enum ponder_status {
     PONDER_STATUS_MEMORY_CAP = 201,      /* the work needs more than the caller's memory_cap */
     PONDER_STATUS_CONTEXT_FULL = 202,    /* the prompt or the tokens do not fit the session's context */
     PONDER_STATUS_DEVICE = 300,          /* a device refused or failed */
-    PONDER_STATUS_DEVICE_LOST = 301,     /* a device is gone; the session can go on elsewhere */
+    PONDER_STATUS_DEVICE_LOST = 301,     /* a device is gone; ponder_session_fork_to goes on elsewhere */
     PONDER_STATUS_TEMPLATE = 400,        /* the chat template raised an error or is malformed */
     PONDER_STATUS_INTERNAL = 900         /* a defect of this library */
 } ponder_status;
@@ -247,6 +247,15 @@ PONDER_API ponder_status ponder_session_create(ponder_model *model, const ponder
 /* A second session with the same conversation and cached tokens; pages are shared until one of the two writes to them.
  * A generation under way is not carried over. Errors: BUSY, OUT_OF_MEMORY. */
 PONDER_API ponder_status ponder_session_fork(ponder_session *session, ponder_session **out, ponder_error *err);
+/* A second session with the same conversation on another model of the same vocabulary: on another device, say, after DEVICE_LOST, which leaves
+ * the conversation and the list of tokens whole. The new session's cache is computed at once from the tokens. params: as for
+ * ponder_session_create, NULL: the session's context; `system` must be NULL, because the conversation has its own.
+ * Errors: those of ponder_session_create, of ponder_session_evaluate, and INVALID_ARGUMENT for another vocabulary's size. */
+PONDER_API ponder_status ponder_session_fork_to(ponder_session *session, ponder_model *model, const ponder_session_params *params,
+                                                ponder_session **out, ponder_error *err);
+/* The tokens that the cache holds. tokens: room for `capacity` ids (NULL allowed if capacity is 0); *n_needed is always set.
+ * Errors: BUSY, BUFFER_TOO_SMALL. */
+PONDER_API ponder_status ponder_session_tokens(ponder_session *session, int32_t *tokens, size_t capacity, size_t *n_needed, ponder_error *err);
 PONDER_API void ponder_session_destroy(ponder_session *session);
 PONDER_API ponder_status ponder_session_describe(ponder_session *session, ponder_session_info *out, ponder_error *err);
 /* Stops what the session is doing, from any thread, within one operator's slice of work: a generation ends with a DONE event whose

@@ -129,6 +129,8 @@ class Generation {
     Event event_;
 };
 
+class Model;
+
 // A conversation and its cache of tokens. Made by Model::session.
 class Session {
   public:
@@ -162,6 +164,18 @@ class Session {
         ponder_error err;
         detail::check(ponder_session_fork(get(), &handle, &err), err);
         return Session(handle, n_vocab_);
+    }
+    // A second session with the same conversation on another model of the same vocabulary, whose cache is computed at once from the tokens:
+    // where to go on after PONDER_STATUS_DEVICE_LOST. options.context 0: this session's; options.system must be empty.
+    Session fork_to(const Model& model, const SessionOptions& options = {}) const;
+    // The tokens that the cache holds.
+    std::vector<int32_t> tokens() const {
+        ponder_error err;
+        std::vector<int32_t> tokens(static_cast<size_t>(info().n_tokens));
+        size_t n = 0;
+        detail::check(ponder_session_tokens(get(), tokens.data(), tokens.size(), &n, &err), err);
+        tokens.resize(n);
+        return tokens;
     }
     // Stops what the session is doing: a generation ends with FinishReason::kCancelled, evaluate throws PONDER_STATUS_CANCELLED.
     // Any thread, any time while the Session exists.
@@ -331,6 +345,14 @@ class Model {
     explicit Model(ponder_model* handle) noexcept : handle_(handle) {}
     detail::Handle<ponder_model, ponder_model_close> handle_;
 };
+
+inline Session Session::fork_to(const Model& model, const SessionOptions& options) const {
+    const ponder_session_params params = detail::session_params(options);
+    ponder_session* handle = nullptr;
+    ponder_error err;
+    detail::check(ponder_session_fork_to(get(), model.get(), &params, &handle, &err), err);
+    return Session(handle, n_vocab_);
+}
 
 }  // namespace api
 }  // namespace ponder

@@ -5,6 +5,7 @@
 
 using ponder::make_error;
 using ponder::Result;
+using ponder::capi::fill_buffer;
 using ponder::capi::guard;
 using ponder::capi::require;
 using ponder::capi::SessionClaim;
@@ -37,6 +38,35 @@ PONDER_API ponder_status ponder_session_fork(ponder_session* session, ponder_ses
         if (!copy) return copy.error();
         *out = new ponder_session{std::move(*copy)};
         return {};
+    });
+}
+
+PONDER_API ponder_status ponder_session_fork_to(ponder_session* session, ponder_model* model, const ponder_session_params* params,
+                                                ponder_session** out, ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (out != nullptr) *out = nullptr;
+        if (auto given = require("session, model and out", session, model, out); !given) return given;
+        const auto options = to_session_options(params);
+        if (!options) return options.error();
+        if (options->system) return make_error(PONDER_STATUS_INVALID_ARGUMENT, "system must be NULL: the conversation has its own");
+        const SessionClaim claim(*session->impl);
+        if (!claim.is_held()) return SessionClaim::busy();
+        auto copy = session->impl->fork_to(model->impl, *options);
+        if (!copy) return copy.error();
+        *out = new ponder_session{std::move(*copy)};
+        return {};
+    });
+}
+
+PONDER_API ponder_status ponder_session_tokens(ponder_session* session, int32_t* tokens, size_t capacity, size_t* n_needed,
+                                               ponder_error* err) {
+    return guard(err, [&]() -> Result<void> {
+        if (n_needed != nullptr) *n_needed = 0;
+        if (auto given = require("session and n_needed", session, n_needed); !given) return given;
+        const SessionClaim claim(*session->impl);
+        if (!claim.is_held()) return SessionClaim::busy();
+        const auto& held = session->impl->tokens();
+        return fill_buffer(held.data(), held.size(), tokens, capacity, n_needed);
     });
 }
 

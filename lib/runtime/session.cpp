@@ -39,6 +39,21 @@ Result<std::shared_ptr<Session>> Session::fork() const {
     return copy;
 }
 
+Result<std::shared_ptr<Session>> Session::fork_to(std::shared_ptr<Model> model, SessionOptions options) const {
+    const int64_t n_vocab = model_->hyper_parameters().n_vocab, other = model->hyper_parameters().n_vocab;
+    if (n_vocab != other) {
+        return make_error(PONDER_STATUS_INVALID_ARGUMENT, "the session's vocabulary has %lld tokens, the other model's %lld",
+                          static_cast<long long>(n_vocab), static_cast<long long>(other));
+    }
+    if (options.context == 0) options.context = context_;
+    auto copy = create(std::move(model), options);
+    if (!copy) return copy;
+    (*copy)->messages_ = messages_;
+    if (auto done = (*copy)->evaluate(tokens_, nullptr, 0, {}); !done) return done.error();
+    (*copy)->unread_token_ = unread_token_;
+    return copy;
+}
+
 void Session::begin_operation() {
     // Taken out first: ending clears what is stored.
     if (const auto abandon = std::exchange(abandon_live_generation_, nullptr)) abandon();

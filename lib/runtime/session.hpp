@@ -35,6 +35,8 @@ class Session {
     static Result<int32_t> choose_context(const HyperParameters& model, const SessionOptions& options);
     static Result<std::shared_ptr<Session>> create(std::shared_ptr<Model> model, const SessionOptions& options);
     Result<std::shared_ptr<Session>> fork() const;
+    // See ponder_session_fork_to.
+    Result<std::shared_ptr<Session>> fork_to(std::shared_ptr<Model> model, SessionOptions options) const;
 
     Model& model() const { return *model_; }
     int32_t context() const { return context_; }

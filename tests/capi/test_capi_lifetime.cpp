@@ -126,6 +126,37 @@ TEST_CASE("capi_lifetime: forks go their own ways and say the same from the same
     CHECK(greedy_answer(root, "and then?", 16) == same);
 }
 
+TEST_CASE("capi_lifetime: a session goes on on another model from its own tokens") {
+    auto model = ponder::Model::open(ponder_test::tiny_model());
+    auto root = model.session({.system = "Be brief."});
+    greedy_answer(root, "the beginning", 12);
+    const std::vector<int32_t> tokens = root.tokens();
+    REQUIRE(static_cast<int64_t>(tokens.size()) == root.info().n_tokens);
+    size_t n_needed = 0;
+    CHECK(ponder_session_tokens(root.get(), nullptr, 0, &n_needed, nullptr) == PONDER_STATUS_BUFFER_TOO_SMALL);
+    CHECK(n_needed == tokens.size());
+
+    const auto other = ponder::Model::open(ponder_test::tiny_model());
+    auto moved = root.fork_to(other);
+    CHECK(moved.tokens() == tokens);
+    CHECK(moved.info().n_messages == root.info().n_messages);
+    CHECK(moved.info().context == root.info().context);
+    CHECK(greedy_answer(moved, "and then?", 16) == greedy_answer(root, "and then?", 16));
+
+    try {
+        root.fork_to(other, {.context = 4});
+        CHECK(false);
+    } catch (const ponder::Error& error) {
+        CHECK(error.status() == PONDER_STATUS_CONTEXT_FULL);
+    }
+    try {
+        root.fork_to(other, {.system = "another"});
+        CHECK(false);
+    } catch (const ponder::Error& error) {
+        CHECK(error.status() == PONDER_STATUS_INVALID_ARGUMENT);
+    }
+}
+
 TEST_CASE("capi_lifetime: hundreds of sessions come and go") {
     ponder_model* model = open_tiny_model();
     std::vector<ponder_session*> sessions;

@@ -79,6 +79,10 @@ TEST_CASE("capi_null: opening calls clear what they hand out") {
     CHECK(session == nullptr);
     session = garbage_pointer<ponder_session>();
     CHECK(ponder_session_fork(nullptr, &session, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_session_fork_to(nullptr, nullptr, nullptr, &session, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    size_t n_tokens = 1;
+    CHECK(ponder_session_tokens(nullptr, nullptr, 0, &n_tokens, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(n_tokens == 0);
     CHECK(session == nullptr);
 
     auto* generation = garbage_pointer<ponder_generation>();
@@ -153,6 +157,8 @@ TEST_CASE("capi_null: missing arguments on a live model") {
     CHECK(cache_size == 0);
     CHECK(ponder_session_create(model, nullptr, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_fork(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_session_fork_to(session, model, nullptr, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(ponder_session_tokens(session, nullptr, 0, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     CHECK(ponder_session_describe(session, nullptr, &err) == PONDER_STATUS_INVALID_ARGUMENT);
 
     auto* generation = garbage_pointer<ponder_generation>();

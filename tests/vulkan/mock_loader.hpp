@@ -14,11 +14,13 @@ namespace ponder_test {
 struct Faults {
     std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false,
                       computes_nothing = false;
-    std::atomic<int> submits_until_loss = -1;    // -1: never lost
+    std::atomic<int> submits_until_loss = -1;  // -1: never lost
+    std::atomic<bool> is_lost_while_waiting = false;
     std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
     PFN_vkGetDeviceProcAddr device_entry = nullptr;
     PFN_vkQueueSubmit submit = nullptr;
+    PFN_vkWaitForFences wait = nullptr;
     PFN_vkAllocateMemory allocate = nullptr;
     PFN_vkCreateComputePipelines compile = nullptr;
     PFN_vkCmdDispatch dispatch = nullptr;
@@ -46,6 +48,10 @@ inline VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t n, const Vk
     }
     return faults().submit(queue, n, info, fence);
 }
+inline VKAPI_ATTR VkResult VKAPI_CALL wait(VkDevice device, uint32_t n, const VkFence* fences, VkBool32 all, uint64_t timeout) {
+    const VkResult result = faults().wait(device, n, fences, all, timeout);
+    return faults().is_lost_while_waiting ? VK_ERROR_DEVICE_LOST : result;
+}
 inline VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* callbacks,
                                                VkDeviceMemory* memory) {
     if (faults().bytes_until_full >= 0) {
@@ -69,6 +75,10 @@ inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device,
     if (std::strcmp(name, "vkQueueSubmit") == 0) {
         faults().submit = reinterpret_cast<PFN_vkQueueSubmit>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(submit);
+    }
+    if (std::strcmp(name, "vkWaitForFences") == 0) {
+        faults().wait = reinterpret_cast<PFN_vkWaitForFences>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(wait);
     }
     if (std::strcmp(name, "vkAllocateMemory") == 0) {
         faults().allocate = reinterpret_cast<PFN_vkAllocateMemory>(real);
@@ -110,6 +120,7 @@ class MockLoader {
         Faults& f = faults();
         f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = false;
         f.submits_until_loss = -1;
+        f.is_lost_while_waiting = false;
         f.bytes_until_full = -1;
         ponder::vk::replace_loader(nullptr);
     }
