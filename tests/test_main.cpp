@@ -12,6 +12,6 @@ int main(int argc, char** argv) {
     doctest::Context context(argc, argv);
     const int failed = context.run();
     if (failed != 0 || context.shouldExit() || ponder_test::n_skipped == 0) return failed;
-    std::printf("skipped: %d pieces of test data are missing; the other tests passed\n", ponder_test::n_skipped);
+    std::printf("skipped: %d pieces of test data, or devices, are missing; the other tests passed\n", ponder_test::n_skipped);
     return kSkipped;
 }
