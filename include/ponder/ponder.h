@@ -127,7 +127,7 @@ typedef struct ponder_placement ponder_placement; /* ponder_placement.h */
 
 typedef struct ponder_model_params {
     uint32_t struct_size;
-    int32_t n_threads;      /* worker threads for CPU devices; 0: the cores that this process may use */
+    int32_t n_threads;      /* worker threads for CPU devices; 0: one for each fast core that this process may use */
     const char *backend;    /* "auto" (also NULL), "cpu", "vulkan", "reference", or a variant: "cpu/avx2" */
     int32_t device;         /* device number of ponder_device_describe plus one; 0: the backend's first */
     int32_t reserved;       /* leave 0 */

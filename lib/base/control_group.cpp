@@ -2,37 +2,16 @@
 // Reads /proc/self/cgroup and the limits' files below /sys/fs/cgroup.
 #include "base/control_group.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <optional>
 #include <string_view>
 
+#include "base/small_file.hpp"
+
 namespace ponder {
 
 namespace {
-
-// Files of /proc and of control groups have no size beforehand, and are short.
-std::string read_small_file(const std::string& path) {
-    std::string text;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return text;
-    char buffer[4096];
-    for (ssize_t n = 0; text.size() < sizeof buffer && (n = ::read(fd, buffer, sizeof buffer)) > 0;)
-        text.append(buffer, static_cast<size_t>(n));
-    ::close(fd);
-    return text;
-}
-
-// The number that a text begins with; "max" and -1 are none.
-std::optional<uint64_t> parse_number(std::string_view text) {
-    uint64_t number = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-    return parsed.ec == std::errc{} ? std::optional(number) : std::nullopt;
-}
 
 bool contains(std::string_view comma_separated, std::string_view word) {
     for (size_t begin = 0; begin <= comma_separated.size();) {

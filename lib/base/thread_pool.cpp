@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/control_group.hpp"
+#include "base/processor.hpp"
 
 namespace ponder {
 
@@ -40,10 +41,15 @@ bool look_out(const Condition& condition) {
 int available_cores() {
     cpu_set_t set;
     CPU_ZERO(&set);
-    const int n_cores =
-        sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
+    std::vector<int> allowed;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        for (int i = 0; i < CPU_SETSIZE; i++) {
+            if (CPU_ISSET(i, &set)) allowed.push_back(i);
+        }
+    }
+    const auto n_cores = allowed.empty() ? std::thread::hardware_concurrency() : cores_for_work(allowed).size();
     // Threads beyond a container's share of time would stand still together until its next period, in the middle of a product.
-    return std::max(1, static_cast<int>(std::min<double>(n_cores, std::ceil(cpu_limit_of_groups()))));
+    return std::max(1, static_cast<int>(std::min(static_cast<double>(n_cores), std::ceil(cpu_limit_of_groups()))));
 }
 
 Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int n_threads) {

@@ -3,34 +3,13 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "base/control_group.hpp"
-#include "temp_file.hpp"
+#include "root_folder.hpp"
 
 using namespace ponder;
-
-namespace {
-
-// A folder that stands for /.
-class Root {
-  public:
-    Root() { REQUIRE(std::filesystem::create_directory(path())); }
-
-    void write(const std::string& file, const std::string& text) const {
-        const std::filesystem::path at = path() + file;
-        std::filesystem::create_directories(at.parent_path());
-        std::ofstream(at) << text;
-    }
-    const std::string& path() const { return folder_.path(); }
-
-  private:
-    const ponder_test::TempFile folder_{"files"};
-};
-
-}  // namespace
+using Root = ponder_test::RootFolder;
 
 TEST_CASE("no control groups, no limits") {
     const Root root;
