@@ -38,8 +38,8 @@ void multiply_decoded(const Run& run, const Product& product, int64_t first, int
 }
 
 // Rows of any type as float32 matrices, for many source rows. False: nothing was done.
-bool multiply_floats(const DotKernel* kernel, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
-                     ThreadScratch& scratch) {
+bool multiply_floats(const Run& run, const DotKernel* kernel, const Product& product, int64_t first, int64_t n, const float* x,
+                     int64_t n_rows, ThreadScratch& scratch) {
     const Matrix& weight = product.weight;
     if (!takes_dense(n_rows)) return false;
     const bool is_float = weight.type->id == PONDER_TYPE_F32 && reinterpret_cast<uintptr_t>(weight.data) % alignof(float) == 0;
@@ -49,9 +49,16 @@ bool multiply_floats(const DotKernel* kernel, const Product& product, int64_t fi
         if (!is_float) {
             float* decoded = scratch.decoded.data();
             rows = decoded;
-            for (int64_t i = 0; kernel != nullptr && i < some; i++)
-                kernel->widen(weight.data + (r + i) * bytes_of_row(weight), weight.n_cols, decoded + i * weight.n_cols);
-            if (kernel == nullptr) weight.decode(r, some, decoded);
+            for (int64_t i = 0; i < some; i++) {
+                const std::byte* row = weight.data + (r + i) * bytes_of_row(weight);
+                float* to = decoded + i * weight.n_cols;
+                if (kernel != nullptr)
+                    kernel->widen(row, weight.n_cols, to);
+                else if (weight.scales != nullptr)
+                    run.kernels.f8.widen(row, weight.scales, r + i, weight.n_cols, to);
+                else
+                    weight.decode(r + i, 1, to);
+            }
         }
         if (!multiply_dense(x, n_rows, weight.n_cols, rows, some, product.dst + (r - product.first_row), product.stride)) return false;
     }
@@ -140,7 +147,11 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const Matrix& weight = product.weight;
     const DotKernel* kernel = find_kernel(run, weight);
     const bool takes_floats = kernel == nullptr || kernel->takes_floats;
-    if (takes_floats && multiply_floats(kernel, product, first, n, x, n_rows, scratch)) return;
+    if (takes_floats && multiply_floats(run, kernel, product, first, n, x, n_rows, scratch)) return;
+    if (weight.scales != nullptr) {
+        return run.kernels.f8.dot(weight.data + first * weight.n_cols, weight.scales, first, n, weight.n_cols, x, n_rows,
+                                  product.dst + (first - product.first_row), product.stride);
+    }
     if (kernel == nullptr) return multiply_decoded(run, product, first, n, x, n_rows, scratch);
     if (form_for(run, weight, n_rows) == RowForm::kBf16) return multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
     const int64_t row_size = bytes_of_row(weight);

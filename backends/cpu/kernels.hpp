@@ -38,6 +38,17 @@ struct TileKernels {
     void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first);
 };
 
+// F8_E4M3: bytes with a float32 factor for each 128 x 128 of a matrix, [n_rows / 128][n_cols / 128], both rounded up. `scales` are the
+// whole matrix's.
+inline constexpr int64_t kF8Columns = 128;
+struct F8Kernel {
+    // Rows [first, first + n_rows), which begin at `rows`, times float32 rows x, as RowsDot.
+    void (*dot)(const std::byte* rows, const std::byte* scales, int64_t first, int64_t n_rows, int64_t n_cols, const float* x, int64_t n_x,
+                float* dst, int64_t dst_stride);
+    // One row as float32.
+    void (*widen)(const std::byte* row, const std::byte* scales, int64_t index, int64_t n_cols, float* dst);
+};
+
 struct DotKernel {
     int32_t type;       // stored type, its GGUF number
     bool takes_floats;  // x is float32, not rounded
@@ -66,6 +77,7 @@ struct Kernels {
     const char* name;  // as `--backend cpu/NAME` says
     const DotKernel* dots;
     int32_t n_dots;
+    F8Kernel f8;
     // A float32 row [n] to a rounded row.
     void (*round_row)(const float* src, int64_t n, std::byte* dst);
     // dst = silu(gate) * up

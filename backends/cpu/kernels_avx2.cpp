@@ -160,6 +160,10 @@ struct Vector : X86Vector {
     static Floats widen_half(const void* p) {
         return {_mm256_cvtph_ps(load16(p)), _mm256_cvtph_ps(load16(static_cast<const char*>(p) + 16))};
     }
+    static Floats widen_f8(const void* p) {
+        const __m256i halves = f8_halves(p);
+        return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+    }
     static Floats widen_bf16(const void* p) {
         const __m128i high = load16(static_cast<const char*>(p) + 16);
         return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(p)), 16)),

@@ -84,6 +84,7 @@ struct Vector : X86Vector {
     static Floats load_floats(const float* p) { return _mm512_loadu_ps(p); }
     static void store(float* p, Floats x) { _mm512_storeu_ps(p, x); }
     static Floats widen_half(const void* p) { return _mm512_cvtph_ps(load32(p)); }
+    static Floats widen_f8(const void* p) { return _mm512_cvtph_ps(f8_halves(p)); }
     static Floats widen_bf16(const void* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(p)), 16)); }
     static Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
     static Floats add(Floats x, Floats y) { return _mm512_add_ps(x, y); }

@@ -97,6 +97,14 @@ struct Vector {
         for (int i = 0; i < 16; i++) f.v[i] = half_at(static_cast<const char*>(p) + 2 * i);
         return f;
     }
+    static Floats widen_f8(const void* p) {
+        Floats f;
+        for (int i = 0; i < 16; i++) {
+            const uint16_t half = f8_half(copy<uint8_t>(static_cast<const char*>(p) + i));
+            f.v[i] = half_at(&half);
+        }
+        return f;
+    }
     static Floats widen_bf16(const void* p) {
         Floats f;
         for (int i = 0; i < 16; i++) f.v[i] = from_bits<float>(uint32_t{copy<uint16_t>(static_cast<const char*>(p) + 2 * i)} << 16);

@@ -142,14 +142,21 @@ struct Vector {
     static void store(float* p, Floats x) {
         for (int i = 0; i < 4; i++) vst1q_f32(p + 4 * i, x.v[i]);
     }
+    static Floats widen_halves(float16x8_t low, float16x8_t high) {
+        return {{vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)), vcvt_high_f32_f16(high)}};
+    }
     static Floats widen_half(const void* p) {
-        Floats x;
-        for (int i = 0; i < 2; i++) {
-            const float16x8_t half = vreinterpretq_f16_u8(load16(static_cast<const char*>(p) + 16 * i));
-            x.v[2 * i] = vcvt_f32_f16(vget_low_f16(half));
-            x.v[2 * i + 1] = vcvt_high_f32_f16(half);
-        }
-        return x;
+        return widen_halves(vreinterpretq_f16_u8(load16(p)), vreinterpretq_f16_u8(load16(static_cast<const char*>(p) + 16)));
+    }
+    static Floats widen_f8(const void* p) {
+        const auto halves = [](uint16x8_t x) {
+            const int16x8_t moved = vshrq_n_s16(vreinterpretq_s16_u16(vshlq_n_u16(x, 8)), 1);
+            const uint16x8_t bits = vandq_u16(vreinterpretq_u16_s16(moved), vdupq_n_u16(0xbfff));
+            const uint16x8_t is_nan = vceqq_u16(vandq_u16(x, vdupq_n_u16(0x7f)), vdupq_n_u16(0x7f));
+            return vreinterpretq_f16_u16(vorrq_u16(bits, vandq_u16(is_nan, vdupq_n_u16(0x7e00))));
+        };
+        const uint8x16_t x = load16(p);
+        return widen_halves(halves(vmovl_u8(vget_low_u8(x))), halves(vmovl_high_u8(x)));
     }
     static Floats widen_bf16(const void* p) {
         Floats x;

@@ -45,6 +45,12 @@ inline float half_at(const void* p) {
 #endif
 }
 
+// F8_E4M3 as a half-precision number 2^-8 times as large, which has one exponent bit more and the same mantissa at the top of a longer one.
+inline uint16_t f8_half(uint8_t x) {
+    const auto bits = static_cast<uint16_t>((x & 0x80) << 8 | (x & 0x7f) << 7);
+    return (x & 0x7f) == 0x7f ? static_cast<uint16_t>(bits | 0x7e00) : bits;  // the only two that are no numbers
+}
+
 // Calls body.operator()<k>() for k of [0, n).
 template <int n, int k = 0, class Body>
 inline __attribute__((always_inline)) void unrolled(const Body& body) {

@@ -176,6 +176,68 @@ void widen_row(const std::byte* row, int64_t n, float* dst) {
     for (; i < n; i++) dst[i] = Load::one(row, i);
 }
 
+constexpr float kF8Factor = 256.0f;  // f8_half's
+
+// The factor of 128 columns of a row, and f8_half's.
+inline float f8_scale(const std::byte* scales, int64_t row, int64_t n_cols, int64_t group) {
+    const int64_t n_groups = (n_cols + kF8Columns - 1) / kF8Columns;
+    return kF8Factor * copy<float>(scales + 4 * (row / kF8Columns * n_groups + group));
+}
+
+inline float f8_at(const std::byte* p) {
+    const uint16_t half = f8_half(copy<uint8_t>(p));
+    return half_at(&half);
+}
+
+// A row times N source rows.
+template <int N>
+inline void dot_f8_row(const std::byte* p, const std::byte* scales, int64_t row, int64_t n_cols, const float* x, float* dst,
+                       int64_t dst_stride) {
+    Vector::Floats sums[N];
+    float rest[N] = {};
+    for (int i = 0; i < N; i++) sums[i] = Vector::zero();
+    for (int64_t begin = 0; begin < n_cols; begin += kF8Columns) {
+        const float scale = f8_scale(scales, row, n_cols, begin / kF8Columns);
+        if (begin + kF8Columns > n_cols) {
+            for (int64_t j = begin; j < n_cols; j++) {
+                for (int i = 0; i < N; i++) rest[i] += scale * f8_at(p + j) * x[i * n_cols + j];
+            }
+            break;
+        }
+        Vector::Floats products[N][2];
+        for (int i = 0; i < N; i++) products[i][0] = products[i][1] = Vector::zero();
+        unrolled<kF8Columns / 16>([&]<int k>() __attribute__((always_inline)) {
+            const Vector::Floats weights = Vector::widen_f8(p + begin + 16 * k);
+            for (int i = 0; i < N; i++)
+                products[i][k % 2] = Vector::fma(weights, Vector::load_floats(x + i * n_cols + begin + 16 * k), products[i][k % 2]);
+        });
+        for (int i = 0; i < N; i++) sums[i] = Vector::fma(Vector::add(products[i][0], products[i][1]), Vector::set(scale), sums[i]);
+    }
+    for (int i = 0; i < N; i++) dst[i * dst_stride] = Vector::sum(sums[i]) + rest[i];
+}
+
+void dot_f8_rows(const std::byte* rows, const std::byte* scales, int64_t first, int64_t n_rows, int64_t n_cols, const float* x, int64_t n_x,
+                 float* dst, int64_t dst_stride) {
+    for (int64_t r = 0; r < n_rows; r++) {
+        const auto groups = [&]<int N>(int64_t i) {
+            for (; i + N <= n_x; i += N)
+                dot_f8_row<N>(rows + r * n_cols, scales, first + r, n_cols, x + i * n_cols, dst + i * dst_stride + r, dst_stride);
+            return i;
+        };
+        groups.template operator()<1>(groups.template operator()<4>(0));
+    }
+}
+
+void widen_f8_row(const std::byte* row, const std::byte* scales, int64_t index, int64_t n_cols, float* dst) {
+    for (int64_t begin = 0; begin < n_cols; begin += kF8Columns) {
+        const float scale = f8_scale(scales, index, n_cols, begin / kF8Columns);
+        const int64_t end = begin + kF8Columns < n_cols ? begin + kF8Columns : n_cols;
+        int64_t j = begin;
+        for (; j + 16 <= end; j += 16) Vector::store(dst + j, Vector::multiply(Vector::widen_f8(row + j), Vector::set(scale)));
+        for (; j < end; j++) dst[j] = f8_at(row + j) * scale;
+    }
+}
+
 #include "kernels_rows.hpp"
 
 #include "kernels_attention.hpp"
@@ -212,6 +274,7 @@ constexpr Kernels make_kernels(const char* name) {
     return {.name = name,
             .dots = Table::kRows,
             .n_dots = sizeof Table::kRows / sizeof Table::kRows[0],
+            .f8 = {dot_f8_rows, widen_f8_row},
             .round_row = round_row,
             .swiglu = swiglu,
             .add_and_square = add_and_square,

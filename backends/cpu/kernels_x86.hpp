@@ -6,6 +6,13 @@ struct X86Vector {
 
     static __m256i load32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
     static __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    // See f8_half.
+    static __m256i f8_halves(const void* p) {
+        const __m256i x = _mm256_cvtepu8_epi16(load16(p)), seven = _mm256_set1_epi16(0x7f);
+        const __m256i bits = _mm256_andnot_si256(_mm256_set1_epi16(0x4000), _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 1));
+        const __m256i is_nan = _mm256_cmpeq_epi16(_mm256_and_si256(x, seven), seven);
+        return _mm256_or_si256(bits, _mm256_and_si256(is_nan, _mm256_set1_epi16(0x7e00)));
+    }
     static Floats8 load_floats8(const float* p) { return _mm256_loadu_ps(p); }
     static void store8(float* p, Floats8 x) { _mm256_storeu_ps(p, x); }
     static Floats8 zero8() { return _mm256_setzero_ps(); }

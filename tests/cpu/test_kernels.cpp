@@ -95,6 +95,51 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
     }
 }
 
+// Against plain arithmetic on what a byte means: sign, four bits of exponent (less 7), three of mantissa; the largest is no number.
+double f8_value(uint8_t x) {
+    const int exponent = x >> 3 & 15, mantissa = x & 7;
+    const double value = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    return (x & 0x7f) == 0x7f ? NAN : x < 128 ? value : -value;
+}
+
+void compare_f8(const Kernels& kernels, std::mt19937& random) {
+    constexpr int kType = -8;
+    for (const int64_t n_cols : {16, 100, 128, 300, 512}) {
+        constexpr int64_t kFirst = 120, kRows = 20, kSources = 3;  // rows of two blocks
+        const int64_t n_groups = (n_cols + kF8Columns - 1) / kF8Columns;
+        std::vector<std::byte> rows(static_cast<size_t>(kRows * n_cols));
+        for (size_t i = 0; i < rows.size(); i++) rows[i] = static_cast<std::byte>(i < 256 ? i : random());
+        const auto value = [&](int64_t r, int64_t i) { return f8_value(static_cast<uint8_t>(rows[static_cast<size_t>(r * n_cols + i)])); };
+        std::vector<float> scales(static_cast<size_t>(2 * n_groups)), x(static_cast<size_t>(kSources * n_cols)),
+            wide(static_cast<size_t>(n_cols)), got(static_cast<size_t>(kSources * kRows), NAN);
+        std::normal_distribution<float> normal;
+        for (float& v : scales) v = 1.0f + 0.25f * normal(random);
+        for (float& v : x) v = normal(random);
+        const auto scale = [&](int64_t r, int64_t i) { return scales[static_cast<size_t>((kFirst + r) / 128 * n_groups + i / 128)]; };
+        const auto* bytes = reinterpret_cast<const std::byte*>(scales.data());
+        for (int64_t r = 0; r < kRows; r++) {
+            kernels.f8.widen(rows.data() + r * n_cols, bytes, kFirst + r, n_cols, wide.data());
+            for (int64_t i = 0; i < n_cols; i++) {
+                const double expected = value(r, i) * double{scale(r, i)}, own = wide[static_cast<size_t>(i)];
+                check(std::isnan(expected) ? std::isnan(own) : is_near(own, expected, std::fabs(expected)), kernels.name, kType, "a float",
+                      own, expected);
+            }
+        }
+        kernels.f8.dot(rows.data(), bytes, kFirst, kRows, n_cols, x.data(), kSources, got.data(), kRows);
+        for (int64_t s = 0; s < kSources; s++) {
+            for (int64_t r = 0; r < kRows; r++) {
+                double sum = 0.0, size = 0.0;
+                for (int64_t i = 0; i < n_cols; i++) {
+                    const double term = value(r, i) * double{scale(r, i)} * double{x[static_cast<size_t>(s * n_cols + i)]};
+                    sum += term, size += std::fabs(term);
+                }
+                const double own = got[static_cast<size_t>(s * kRows + r)];
+                check(std::isnan(sum) ? std::isnan(own) : is_near(own, sum, size), kernels.name, kType, "a product", own, sum);
+            }
+        }
+    }
+}
+
 void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& format, std::mt19937& random) {
     const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
     check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
@@ -290,6 +335,7 @@ int main() {
         std::printf("%s: %s\n", name, kernels != nullptr ? "compared" : "skipped, not on this processor");
         if (kernels == nullptr) continue;
         std::mt19937 random(7);
+        compare_f8(*kernels, random);
         for (const Format& format : kFormats) compare_dots(*kernels, plain, format, random);
         compare_rounding(*kernels, random);
         compare_rows(*kernels, random);
