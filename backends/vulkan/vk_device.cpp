@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "vk_repack.hpp"
 
@@ -11,7 +12,7 @@ namespace ponder::vk {
 
 namespace {
 
-constexpr uint64_t kStagingBytes = 32u << 20, kReadbackBytes = 4u << 20;
+constexpr uint64_t kStageBytes = 16u << 20, kReadbackBytes = 4u << 20;
 
 }  // namespace
 
@@ -96,15 +97,17 @@ Result<void> Device::start(int32_t index) {
         if (const VkResult result = fn_.CreateCommandPool(device_, &pool_info, nullptr, target); result != VK_SUCCESS)
             return vulkan_error(result, "creating a command pool");
     }
-    const VkCommandBufferAllocateInfo commands{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                               .commandPool = transfer_pool_,
-                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                               .commandBufferCount = 1};
-    if (const VkResult result = fn_.AllocateCommandBuffers(device_, &commands, &transfer_); result != VK_SUCCESS)
-        return vulkan_error(result, "creating a command buffer");
-    auto fence = make_fence();
-    if (!fence) return fence.error();
-    transfer_fence_ = *fence;
+    for (Transfer* transfer : {&transfer_, &stages_[0].transfer, &stages_[1].transfer}) {
+        const VkCommandBufferAllocateInfo commands{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                                   .commandPool = transfer_pool_,
+                                                   .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                                   .commandBufferCount = 1};
+        if (const VkResult result = fn_.AllocateCommandBuffers(device_, &commands, &transfer->commands); result != VK_SUCCESS)
+            return vulkan_error(result, "creating a command buffer");
+        auto fence = make_fence();
+        if (!fence) return fence.error();
+        transfer->fence = *fence;
+    }
 
     const std::vector<uint32_t> tables = make_tables();
     auto allocation = memory_->allocate(tables.size() * sizeof(uint32_t), MemoryKind::kDevice);
@@ -117,10 +120,12 @@ Device::~Device() {
     if (device_ == VK_NULL_HANDLE) return;
     if (fn_.DestroyDevice != nullptr) {
         fn_.DeviceWaitIdle(device_);
-        for (Allocation* allocation : {&staging_, &readback_, &tables_}) {
+        for (Allocation* allocation : {&stages_[0].memory, &stages_[1].memory, &readback_, &tables_}) {
             if (memory_ != nullptr) memory_->free(*allocation);
         }
-        if (transfer_fence_ != VK_NULL_HANDLE) fn_.DestroyFence(device_, transfer_fence_, nullptr);
+        for (const Transfer* transfer : {&transfer_, &stages_[0].transfer, &stages_[1].transfer}) {
+            if (transfer->fence != VK_NULL_HANDLE) fn_.DestroyFence(device_, transfer->fence, nullptr);
+        }
         for (const VkCommandPool pool : {command_pool_, transfer_pool_}) {
             if (pool != VK_NULL_HANDLE) fn_.DestroyCommandPool(device_, pool, nullptr);
         }
@@ -142,13 +147,15 @@ Result<VkFence> Device::make_fence() {
     return fence;
 }
 
-Result<void> Device::submit_and_wait(VkCommandBuffer commands, VkFence fence) {
+Result<void> Device::submit(VkCommandBuffer commands, VkFence fence) {
     const VkSubmitInfo info{.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &commands};
-    {
-        const std::lock_guard lock(queue_mutex_);
-        if (const VkResult result = fn_.QueueSubmit(queue_, 1, &info, fence); result != VK_SUCCESS)
-            return vulkan_error(result, "submitting work");
-    }
+    const std::lock_guard lock(queue_mutex_);
+    if (const VkResult result = fn_.QueueSubmit(queue_, 1, &info, fence); result != VK_SUCCESS)
+        return vulkan_error(result, "submitting work");
+    return {};
+}
+
+Result<void> Device::wait(VkFence fence) {
     VkResult result = VK_TIMEOUT;
     while (result == VK_TIMEOUT) result = fn_.WaitForFences(device_, 1, &fence, VK_TRUE, 1'000'000'000);
     if (result != VK_SUCCESS) return vulkan_error(result, "waiting for the device");
@@ -156,22 +163,34 @@ Result<void> Device::submit_and_wait(VkCommandBuffer commands, VkFence fence) {
     return {};
 }
 
-Result<void> Device::copy_now(VkBuffer dst, uint64_t dst_offset, VkBuffer src, uint64_t src_offset, uint64_t n_bytes) {
+Result<void> Device::submit_and_wait(VkCommandBuffer commands, VkFence fence) {
+    if (auto submitted = submit(commands, fence); !submitted) return submitted;
+    return wait(fence);
+}
+
+Result<void> Device::begin_copy(const Transfer& transfer, VkBuffer dst, VkBuffer src, const VkBufferCopy& region) {
     const VkCommandBufferBeginInfo begin{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
                                          .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    if (const VkResult result = fn_.BeginCommandBuffer(transfer_, &begin); result != VK_SUCCESS)
+    if (const VkResult result = fn_.BeginCommandBuffer(transfer.commands, &begin); result != VK_SUCCESS)
         return vulkan_error(result, "recording a copy");
-    const VkBufferCopy region{src_offset, dst_offset, n_bytes};
-    fn_.CmdCopyBuffer(transfer_, src, dst, 1, &region);
+    fn_.CmdCopyBuffer(transfer.commands, src, dst, 1, &region);
     const VkMemoryBarrier barrier{.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                   .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                   .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT};
-    fn_.CmdPipelineBarrier(transfer_, VK_PIPELINE_STAGE_TRANSFER_BIT,
+    fn_.CmdPipelineBarrier(transfer.commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
                            VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1,
                            &barrier, 0, nullptr, 0, nullptr);
-    if (const VkResult result = fn_.EndCommandBuffer(transfer_); result != VK_SUCCESS) return vulkan_error(result, "recording a copy");
-    return submit_and_wait(transfer_, transfer_fence_);
+    if (const VkResult result = fn_.EndCommandBuffer(transfer.commands); result != VK_SUCCESS)
+        return vulkan_error(result, "recording a copy");
+    return submit(transfer.commands, transfer.fence);
 }
+
+Result<void> Device::copy_now(VkBuffer dst, VkBuffer src, const VkBufferCopy& region) {
+    if (auto begun = begin_copy(transfer_, dst, src, region); !begun) return begun;
+    return wait(transfer_.fence);
+}
+
+Result<void> Device::finish(Stage& stage) { return std::exchange(stage.is_pending, false) ? wait(stage.transfer.fence) : Result<void>(); }
 
 Result<void> Device::write(const Allocation& dst, uint64_t offset, const void* src, uint64_t n_bytes) {
     if (dst.mapped != nullptr) {
@@ -179,15 +198,30 @@ Result<void> Device::write(const Allocation& dst, uint64_t offset, const void* s
         return {};
     }
     const std::lock_guard lock(transfer_mutex_);
-    if (staging_.n_bytes == 0) {
-        auto staging = memory_->allocate(kStagingBytes, MemoryKind::kUpload);
-        if (!staging) return staging.error();
-        staging_ = *staging;
+    auto written = fill_stages(dst, offset, static_cast<const std::byte*>(src), n_bytes);
+    // Also after an error: nothing may still be under way to memory that the caller then frees.
+    for (Stage& stage : stages_) {
+        if (auto finished = finish(stage); written && !finished) written = finished;
     }
-    for (uint64_t done = 0; done < n_bytes;) {
-        const uint64_t n = std::min(kStagingBytes, n_bytes - done);
-        std::memcpy(staging_.mapped, static_cast<const std::byte*>(src) + done, n);
-        if (auto copied = copy_now(dst.buffer, dst.offset + offset + done, staging_.buffer, staging_.offset, n); !copied) return copied;
+    return written;
+}
+
+// While the device takes one stage's bytes, the host writes the next ones to the other.
+Result<void> Device::fill_stages(const Allocation& dst, uint64_t offset, const std::byte* src, uint64_t n_bytes) {
+    for (uint64_t done = 0, i = 0; done < n_bytes; i++) {
+        Stage& stage = stages_[i % 2];
+        if (stage.memory.n_bytes == 0) {
+            auto memory = memory_->allocate(kStageBytes, MemoryKind::kUpload);
+            if (!memory) return memory.error();
+            stage.memory = *memory;
+        }
+        if (auto finished = finish(stage); !finished) return finished;
+        const uint64_t n = std::min(kStageBytes, n_bytes - done);
+        std::memcpy(stage.memory.mapped, src + done, n);
+        if (auto begun = begin_copy(stage.transfer, dst.buffer, stage.memory.buffer, {stage.memory.offset, dst.offset + offset + done, n});
+            !begun)
+            return begun;
+        stage.is_pending = true;
         done += n;
     }
     return {};
@@ -206,7 +240,7 @@ Result<void> Device::read(const Allocation& src, uint64_t offset, void* dst, uin
     }
     for (uint64_t done = 0; done < n_bytes;) {
         const uint64_t n = std::min(kReadbackBytes, n_bytes - done);
-        if (auto copied = copy_now(readback_.buffer, readback_.offset, src.buffer, src.offset + offset + done, n); !copied) return copied;
+        if (auto copied = copy_now(readback_.buffer, src.buffer, {src.offset + offset + done, readback_.offset, n}); !copied) return copied;
         std::memcpy(static_cast<std::byte*>(dst) + done, readback_.mapped, n);
         done += n;
     }
@@ -215,7 +249,7 @@ Result<void> Device::read(const Allocation& src, uint64_t offset, void* dst, uin
 
 Result<void> Device::copy(const Allocation& dst, uint64_t dst_offset, const Allocation& src, uint64_t src_offset, uint64_t n_bytes) {
     const std::lock_guard lock(transfer_mutex_);
-    return copy_now(dst.buffer, dst.offset + dst_offset, src.buffer, src.offset + src_offset, n_bytes);
+    return copy_now(dst.buffer, src.buffer, {src.offset + src_offset, dst.offset + dst_offset, n_bytes});
 }
 
 }  // namespace ponder::vk

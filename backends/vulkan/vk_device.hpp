@@ -49,7 +49,22 @@ class Device {
   private:
     Device() = default;
     Result<void> start(int32_t index);
-    Result<void> copy_now(VkBuffer dst, uint64_t dst_offset, VkBuffer src, uint64_t src_offset, uint64_t n_bytes);
+    struct Transfer {
+        VkCommandBuffer commands = VK_NULL_HANDLE;
+        VkFence fence = VK_NULL_HANDLE;
+    };
+    // One of the two parts of the ring.
+    struct Stage {
+        Transfer transfer;
+        Allocation memory;
+        bool is_pending = false;  // the device reads it
+    };
+    Result<void> submit(VkCommandBuffer commands, VkFence fence);
+    Result<void> wait(VkFence fence);
+    Result<void> begin_copy(const Transfer& transfer, VkBuffer dst, VkBuffer src, const VkBufferCopy& region);
+    Result<void> copy_now(VkBuffer dst, VkBuffer src, const VkBufferCopy& region);
+    Result<void> fill_stages(const Allocation& dst, uint64_t offset, const std::byte* src, uint64_t n_bytes);
+    Result<void> finish(Stage& stage);
 
     DeviceOptions options_;
     DeviceTraits traits_;
@@ -64,9 +79,9 @@ class Device {
     VkCommandPool command_pool_ = VK_NULL_HANDLE;  // of plans; used by one thread at a time
     std::mutex transfer_mutex_;                    // guards what follows
     VkCommandPool transfer_pool_ = VK_NULL_HANDLE;
-    VkCommandBuffer transfer_ = VK_NULL_HANDLE;
-    VkFence transfer_fence_ = VK_NULL_HANDLE;
-    Allocation staging_, readback_;
+    Transfer transfer_;
+    Stage stages_[2];
+    Allocation readback_;
     Allocation tables_;  // the constant tables that some types index
 };
 

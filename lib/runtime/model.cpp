@@ -75,7 +75,24 @@ SamplerParams read_sampling_defaults(const Metadata& metadata, bool has_template
     return params;
 }
 
+// Devices that were not asked for by name give way to the CPU if they cannot be opened, compute wrongly, or have no room.
 Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelOptions& options) {
+    bool gives_way = false;
+    auto model = open_once(path, options, gives_way);
+    const bool is_of_device =
+        !model && (model.error().status == PONDER_STATUS_DEVICE || model.error().status == PONDER_STATUS_DEVICE_LOST ||
+                   model.error().status == PONDER_STATUS_OUT_OF_MEMORY || model.error().status == PONDER_STATUS_UNSUPPORTED);
+    if (!is_of_device || !gives_way) return model;
+    log_message(PONDER_LOG_WARNING, "the CPU is used: %s", model.error().message.c_str());
+    const auto host = choose_host_device();
+    if (!host) return host.error();
+    ModelOptions on_host = options;
+    on_host.device = {.backend = host->backend->name};
+    on_host.placement = {};
+    return open_once(path, on_host, gives_way);
+}
+
+Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const ModelOptions& options, bool& gives_way) {
     WorkControl control({}, options.progress, PONDER_STAGE_OPEN);
     const auto stop_at = [&control](double fraction) {
         control.set_fraction(fraction);
@@ -104,8 +121,14 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     model->forget_vocabulary();
     if (stop_at(kShareBeforeWeights)) return cancelled;
 
-    auto program = model->open_devices(options, std::move(graph->program));
+    auto placement = choose_placement(options, model->hyper_parameters_, graph->program);
+    if (!placement) return placement.error();
+    model->placement_ = std::move(*placement);
+    const auto& chosen = model->placement_->devices();
+    gives_way = std::any_of(chosen.begin(), chosen.end(), [](const PlacedDevice& device) { return !device.is_named && !device.is_host; });
+    auto program = PlacedProgram::create(std::move(graph->program), *model->placement_);
     if (!program) return program.error();
+    if (auto opened = model->open_devices(options, *program); !opened) return opened.error();
     const auto fits = model->place_weights(*program);
     if (!fits) return with_context(fits.error(), path);
     model->describe(program->whole());
@@ -123,30 +146,8 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     return model;
 }
 
-// Devices whose results can be relied on. Those that were not asked for by name give way to the CPU if one's cannot.
-Result<PlacedProgram> Model::open_devices(const ModelOptions& options, Program program) {
-    auto placement = choose_placement(options, hyper_parameters_, program);
-    if (!placement) return placement.error();
-    placement_ = std::move(*placement);
-    auto placed = PlacedProgram::create(std::move(program), *placement_);
-    if (!placed) return placed;
-    const auto opened = open_placed(options, *placed);
-    if (opened) return placed;
-    const auto& devices = placement_->devices();
-    const bool are_named = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_named; });
-    if (are_named || devices_.empty()) return opened.error();
-    log_message(PONDER_LOG_WARNING, "the CPU is used: %s", opened.error().message.c_str());
-    devices_.clear();
-    const auto host = choose_host_device();
-    if (!host) return host.error();
-    placement_ = Placement(*host, options.n_threads, true);
-    placed = PlacedProgram::create(std::move(*placed).take_whole(), *placement_);
-    if (!placed) return placed;
-    if (auto again = open_placed(options, *placed); !again) return again.error();
-    return placed;
-}
-
-Result<void> Model::open_placed(const ModelOptions& options, const PlacedProgram& program) {
+// Devices whose results can be relied on.
+Result<void> Model::open_devices(const ModelOptions& options, const PlacedProgram& program) {
     for (size_t i = 0; i < placement_->devices().size(); i++) {
         auto device = Device::open(placement_->devices()[i].slot, options.n_threads, options.device_cache);
         if (!device) return device.error();

@@ -69,8 +69,9 @@ class Model {
   private:
     explicit Model(uint64_t memory_cap) : memory_cap_(memory_cap), budget_(memory_cap) {}
     Result<ModelGraph> build(int32_t kv_type) const { return build_graph(file_, {.kv_type = kv_type, .is_streaming = is_streaming()}); }
-    Result<PlacedProgram> open_devices(const ModelOptions& options, Program program);
-    Result<void> open_placed(const ModelOptions& options, const PlacedProgram& program);
+    // gives_way: whether another attempt should be made on the CPU if a device fails.
+    static Result<std::shared_ptr<Model>> open_once(const std::string& path, const ModelOptions& options, bool& gives_way);
+    Result<void> open_devices(const ModelOptions& options, const PlacedProgram& program);
     Result<void> test_devices(const PlacedProgram& program);
     Result<bool> place_weights(PlacedProgram& program);
     Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);

@@ -82,7 +82,6 @@ class PlacedProgram {
     static Result<PlacedProgram> create(Program whole, const Placement& placement);
 
     const Program& whole() const { return whole_; }
-    Program take_whole() && { return std::move(whole_); }
     size_t n_pieces() const { return is_split() ? partition_.pieces.size() : 1; }
     Program& piece(size_t i) { return is_split() ? partition_.pieces[i] : whole_; }
     const Program& piece(size_t i) const { return is_split() ? partition_.pieces[i] : whole_; }

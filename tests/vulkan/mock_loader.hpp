@@ -16,8 +16,10 @@ struct Faults {
                       computes_nothing = false;
     std::atomic<int> submits_until_loss = -1;  // -1: never lost
     std::atomic<bool> is_lost_while_waiting = false;
+    std::atomic<bool> is_discrete = false;       // a processor that plays the device says that it has memory of its own
     std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
+    PFN_vkGetPhysicalDeviceProperties2 properties = nullptr;
     PFN_vkGetDeviceProcAddr device_entry = nullptr;
     PFN_vkQueueSubmit submit = nullptr;
     PFN_vkWaitForFences wait = nullptr;
@@ -40,6 +42,10 @@ inline VKAPI_ATTR VkResult VKAPI_CALL no_devices(VkInstance, uint32_t* n, VkPhys
 }
 inline VKAPI_ATTR VkResult VKAPI_CALL no_open(VkPhysicalDevice, const VkDeviceCreateInfo*, const VkAllocationCallbacks*, VkDevice*) {
     return VK_ERROR_INITIALIZATION_FAILED;
+}
+inline VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
+    faults().properties(device, out);
+    if (faults().is_discrete) out->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
 }
 inline VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t n, const VkSubmitInfo* info, VkFence fence) {
     if (faults().submits_until_loss >= 0 && faults().submits_until_loss-- <= 0) {
@@ -102,6 +108,10 @@ inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_function(VkInstance ins
         return reinterpret_cast<PFN_vkVoidFunction>(no_devices);
     if (faults().cannot_open && std::strcmp(name, "vkCreateDevice") == 0) return reinterpret_cast<PFN_vkVoidFunction>(no_open);
     const PFN_vkVoidFunction real = faults().instance_entry(instance, name);
+    if (std::strcmp(name, "vkGetPhysicalDeviceProperties2") == 0) {
+        faults().properties = reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(properties);
+    }
     if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {
         faults().device_entry = reinterpret_cast<PFN_vkGetDeviceProcAddr>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(device_function);
@@ -120,6 +130,7 @@ class MockLoader {
         Faults& f = faults();
         f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = false;
         f.submits_until_loss = -1;
+        f.is_discrete = false;
         f.is_lost_while_waiting = false;
         f.bytes_until_full = -1;
         ponder::vk::replace_loader(nullptr);

@@ -181,14 +181,26 @@ TEST_CASE("vulkan: a full device is a status, wherever it happens") {
     if (!has_device()) return;
     const MockLoader mock;
     MockLoader::probe_again();
-    for (const int64_t n_bytes : {int64_t{0}, int64_t{64} << 20, int64_t{66} << 20, int64_t{100} << 20}) {
+    for (const int64_t n_bytes : {int64_t{100} << 20, int64_t{66} << 20, int64_t{64} << 20, int64_t{0}}) {
         faults().bytes_until_full = n_bytes;
         const auto model = open_model();
         const auto result = model ? evaluate(*model) : Result<std::vector<float>>(model.error());
         if (n_bytes == 0) REQUIRE_FALSE(result);
         if (!result) CHECK(result.error().status == PONDER_STATUS_OUT_OF_MEMORY);
     }
+    // Not asked for by name, a device without room gives way, and so does one that cannot be opened.
+    setenv("PONDER_FORCE_BACKEND", "vulkan", 1);
+    const auto on_full = open_model("auto");
     faults().bytes_until_full = -1;
+    faults().cannot_open = true;
+    const auto on_closed = open_model("auto");
+    faults().cannot_open = false;
+    unsetenv("PONDER_FORCE_BACKEND");
+    for (const auto* opened : {&on_full, &on_closed}) {
+        REQUIRE_MESSAGE(*opened, (*opened ? "" : opened->error().message));
+        CHECK(std::string((**opened)->info().backend) != "vulkan");
+        CHECK(evaluate(**opened));
+    }
     const auto model = open_model();
     REQUIRE(model);
     device_of(**model).memory().set_cap(0);
@@ -197,6 +209,42 @@ TEST_CASE("vulkan: a full device is a status, wherever it happens") {
     CHECK(capped.error().status == PONDER_STATUS_OUT_OF_MEMORY);
     device_of(**model).memory().set_cap(~uint64_t{0});
     CHECK(evaluate(*model));
+}
+
+TEST_CASE("vulkan: a device with memory of its own gets and gives its bytes through the ring") {
+    if (!has_device()) return;
+    const auto shared = open_model();
+    REQUIRE(shared);
+    const auto expected = evaluate(*shared);
+    REQUIRE(expected);
+    const MockLoader mock;
+    faults().is_discrete = true;
+    MockLoader::probe_again();
+    const auto model = open_model();
+    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+    const auto logits = evaluate(*model);
+    REQUIRE(logits);
+    // Other kinds of devices may get other variants, which round otherwise.
+    for (size_t i = 0; i < logits->size(); i++) CHECK(std::fabs((*logits)[i] - (*expected)[i]) <= 2e-2f);
+    // More than the ring holds, and not a multiple of its parts; also after the device was lost in the middle.
+    auto& device = device_of(**model);
+    std::vector<uint32_t> bytes((size_t{70} << 20) / 4 + 3), read(bytes.size());
+    for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<uint32_t>(i * 2654435761u);
+    auto memory = device.memory().allocate(bytes.size() * 4 + 256, vk::MemoryKind::kDevice);
+    REQUIRE(memory);
+    REQUIRE(memory->mapped == nullptr);
+    REQUIRE(device.write(*memory, 256, bytes.data(), bytes.size() * 4));
+    REQUIRE(device.read(*memory, 256, read.data(), read.size() * 4));
+    CHECK(read == bytes);
+    faults().submits_until_loss = 2;
+    const auto lost = device.write(*memory, 0, bytes.data(), bytes.size() * 4);
+    REQUIRE_FALSE(lost);
+    CHECK(lost.error().status == PONDER_STATUS_DEVICE_LOST);
+    faults().submits_until_loss = -1;
+    CHECK(device.write(*memory, 0, bytes.data(), bytes.size() * 4));
+    CHECK(device.read(*memory, 0, read.data(), read.size() * 4));
+    CHECK(read == bytes);
+    device.memory().free(*memory);
 }
 
 TEST_CASE("vulkan: work is cancelled between its parts, and can be done again") {
