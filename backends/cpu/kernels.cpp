@@ -9,7 +9,7 @@ namespace ponder::cpu {
 
 const Kernels* find_kernels(const char* name) {
     // Best first.
-    for (const auto& make : {amx_kernels, avx512_kernels, avx2_kernels, neon_kernels, generic_kernels}) {
+    for (const auto& make : {amx_kernels, avx512_kernels, avx2_kernels, i8mm_kernels, neon_kernels, generic_kernels}) {
         const Kernels* kernels = make();
         if (kernels != nullptr && (name == nullptr || std::strcmp(name, kernels->name) == 0)) return kernels;
     }

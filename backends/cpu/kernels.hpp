@@ -121,6 +121,7 @@ const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 const Kernels* amx_kernels();
 const Kernels* neon_kernels();
+const Kernels* i8mm_kernels();
 
 // The best of this processor if name is null, or the one of that name; null if there is none or it cannot run here.
 const Kernels* find_kernels(const char* name);

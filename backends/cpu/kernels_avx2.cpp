@@ -145,6 +145,7 @@ struct Vector : X86Vector {
             interleave8(eight, dst + 32 * half + 512);
         }
     }
+    static void store_panel(const Bytes (&rows)[16], uint8_t* dst) { interleave(rows, dst); }
     static void store_negated(int32_t* p, Ints x) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_sub_epi32(_mm256_setzero_si256(), x.low));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), _mm256_sub_epi32(_mm256_setzero_si256(), x.high));

@@ -77,6 +77,7 @@ struct Vector : X86Vector {
             _mm512_storeu_si512(dst + 64 * (12 + c), _mm512_shuffle_i32x4(high01, high23, 0xdd));
         }
     }
+    static void store_panel(const Bytes (&rows)[16], uint8_t* dst) { interleave(rows, dst); }
     static void store_negated(int32_t* p, Ints x) { _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), x)); }
 
     static Floats zero() { return _mm512_setzero_ps(); }

@@ -3,7 +3,7 @@
 // beside four of the next, and all activation rows pass over it. A lane then is a weight row, and only whole groups take a scale.
 //
 // Panel of 16 rows by n columns, groups of g = 32 or 16 columns:
-//   codes   u8  [n / 4][16][4]
+//   codes   u8  [n / 4][16][4], or as Vector::store_panel and add_group agree
 //   scales  f32 [n / g][16]
 //   mins    f32 [n / g][16]     where the format has them
 struct PanelParts {
@@ -42,7 +42,7 @@ void expand_panel(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
             block.template store_scales<kRowsOfPanel>(parts.scales + at, parts.mins + at);
         }
         for (int k = 0; k < Block::kSteps; k++)
-            Vector::interleave(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kRowsOfPanel);
+            Vector::store_panel(codes[k], parts.codes + (b * Block::kSteps + k) * kRoundedStep * kRowsOfPanel);
     }
 }
 

@@ -108,7 +108,7 @@ std::vector<DeviceSlot> device_slots(bool is_host) {
     for (int32_t index = 0; index < device_count(); index++) {
         const DeviceSlot slot = *find_device(index);
         if ((std::string(slot.backend->name) != "vulkan") != is_host) continue;
-        for (const char* variant : {"", "avx512", "avx2", "neon", "generic", "float32"}) {
+        for (const char* variant : {"", "avx512", "avx2", "i8mm", "neon", "generic", "float32"}) {
             slots.push_back(slot);
             slots.back().variant = variant;
         }

@@ -330,7 +330,7 @@ void compare_rounding(const Kernels& kernels, std::mt19937& random) {
 
 int main() {
     const Kernels& plain = *generic_kernels();
-    for (const char* name : {"generic", "avx2", "avx512", "amx", "neon"}) {
+    for (const char* name : {"generic", "avx2", "avx512", "amx", "neon", "i8mm"}) {
         const Kernels* kernels = find_kernels(name);
         std::printf("%s: %s\n", name, kernels != nullptr ? "compared" : "skipped, not on this processor");
         if (kernels == nullptr) continue;

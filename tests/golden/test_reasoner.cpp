@@ -60,7 +60,7 @@ TEST_CASE("reasoner: greedy transcripts are exact, whatever the number of thread
     const auto records = nlohmann::json::parse(*bytes, nullptr, false);
     REQUIRE(records.is_array());
     REQUIRE(records.size() >= 10);
-    for (const std::string backend : {"reference", "cpu", "cpu/avx512", "cpu/avx2", "cpu/neon", "cpu/generic"}) {
+    for (const std::string backend : {"reference", "cpu", "cpu/avx512", "cpu/avx2", "cpu/i8mm", "cpu/neon", "cpu/generic"}) {
         for (const int threads : {1, 2}) {
             CAPTURE(backend);
             check_transcripts(backend, threads, records);
