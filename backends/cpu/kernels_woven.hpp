@@ -30,7 +30,7 @@ constexpr int kWovenBytes = Block::kStepBytes*(256 / Block::kStepLength);
 
 // What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
 template <class Block, int N>
-inline void fetch_woven(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
+inline __attribute__((always_inline)) void fetch_woven(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
     if (N < kCachedRows) return prefetch<kWovenBytes<Block>>(p, kFetchAhead);
     prefetch<kWovenBytes<Block>>(p, row_bytes);
     prefetch<kWovenBytes<Block>, 2>(later, 0);
