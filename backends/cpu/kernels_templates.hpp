@@ -97,7 +97,12 @@ void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t
     }
     float results[kRowsAtOnce][N] = {};
 #ifdef PONDER_KERNELS_WEAVE
-    if constexpr (is_woven<Block>()) dot_woven<Block, N>(rows, row_bytes, n_rows, n_cols, sources, results);
+    if constexpr (is_woven<Block>()) {
+        if (n_cols / 256 * N > kCachedBlocks)
+            dot_woven<Block, true, N>(rows, row_bytes, n_rows, n_cols, sources, results);
+        else
+            dot_woven<Block, false, N>(rows, row_bytes, n_rows, n_cols, sources, results);
+    }
 #endif
     const int64_t done = is_woven<Block>() ? n_cols / 256 * 256 : 0;
     for (int64_t r = 0; r < n_rows; r++) {

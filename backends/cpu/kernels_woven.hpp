@@ -21,17 +21,16 @@ using Bytes32 = __m256i;
 // Q6_K takes 32 times each sum of a group away from its products: its scales have that factor, and the activations' the opposite.
 constexpr float kPairFactor = -1.0f / (1 << BlockQ6K::kShift);
 
-// Activation rows from which on pieces of so many blocks are taken, of 320 bytes each.
-constexpr int kCachedRows = 4;
-constexpr int64_t kBlocksAtOnce = 8;
+// Blocks of activations, 320 bytes each, that stay in the first-level cache beside the weights.
+constexpr int64_t kCachedBlocks = 64;
 
 template <class Block>
 constexpr int kWovenBytes = Block::kStepBytes*(256 / Block::kStepLength);
 
 // What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
-template <class Block, int N>
+template <class Block, bool in_pieces>
 inline __attribute__((always_inline)) void fetch_woven(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
-    if (N < kCachedRows) return prefetch<kWovenBytes<Block>>(p, kFetchAhead);
+    if (!in_pieces) return prefetch<kWovenBytes<Block>>(p, kFetchAhead);
     prefetch<kWovenBytes<Block>>(p, row_bytes);
     prefetch<kWovenBytes<Block>, 2>(later, 0);
     later += kWovenBytes<Block>;
@@ -154,7 +153,7 @@ struct Woven<BlockQ41> : WovenBlocks<20, 4> {
 };
 
 // Adds to `totals` what blocks [begin, end) of 256 elements of one weight row give with N rounded rows.
-template <class Block, int N>
+template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
                                                        const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
                                                        Vector::Floats8 (&totals)[N]) {
@@ -162,7 +161,7 @@ inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<Block>;
-        fetch_woven<Block, N>(p, row_bytes, later);
+        fetch_woven<Block, in_pieces>(p, row_bytes, later);
         const Woven<Block> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const auto* codes = reinterpret_cast<const int8_t*>(x[i] + (at.woven32 + 256 * b));
@@ -211,7 +210,7 @@ struct Woven<BlockQ6K> {
 };
 
 // The same of sixteen groups.
-template <int N>
+template <bool in_pieces, int N>
 inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
                                                        const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
                                                        Vector::Floats8 (&totals)[N]) {
@@ -219,7 +218,7 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<BlockQ6K>;
-        fetch_woven<BlockQ6K, N>(p, row_bytes, later);
+        fetch_woven<BlockQ6K, in_pieces>(p, row_bytes, later);
         const Woven<BlockQ6K> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const std::byte* own_sums = x[i] + (at.sums16 + 64 * b);
@@ -248,11 +247,12 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
 
 // All whole blocks of 256 of n_rows <= kRowsAtOnce weight rows times N rounded rows: results[r][i]. Many activation rows are taken in
 // pieces that stay in the first-level cache while the weight rows pass.
-template <class Block, int N>
+template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols,
                                                      const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const RoundedLayout at(n_cols);
-    const int64_t n_blocks = n_cols / 256, piece = N < kCachedRows ? n_blocks : kBlocksAtOnce;
+    const int64_t n_blocks = n_cols / 256, n_pieces = in_pieces ? (n_blocks * N + kCachedBlocks - 1) / kCachedBlocks : 1,
+                  piece = (n_blocks + n_pieces - 1) / n_pieces;
     const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
     Vector::Floats8 sums[kRowsAtOnce][N];
     for (int64_t r = 0; r < n_rows; r++) {
@@ -263,9 +263,9 @@ inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int6
         for (int64_t r = 0; r < n_rows; r++) {
             const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
             if constexpr (Block::kGroup == 16)
-                add_woven16<N>(row, begin, end, row_bytes, later, x, at, sums[r]);
+                add_woven16<in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
             else
-                add_woven32<Block, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
+                add_woven32<Block, in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
         }
     }
     for (int64_t r = 0; r < n_rows; r++) {
