@@ -20,17 +20,36 @@ inline Vector::Ints dot(Vector::Bytes codes, const int8_t* x, const int32_t* neg
         return Vector::dot_offset<Block::kShift>(codes, x, neg_sums);
 }
 
-// n_blocks blocks of one weight row times N rounded rows.
+// Columns of a rounded row's codes and their sums, times rows, that stay in the first-level cache beside the weights; of woven codes twice
+// as many do, which need no sums of four.
+constexpr int64_t kCachedColumns = 8192;
+
+// What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
+template <int n_bytes, bool in_pieces>
+inline __attribute__((always_inline)) void fetch(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
+    if (!in_pieces) return prefetch<n_bytes>(p, kFetchAhead);
+    prefetch<n_bytes>(p, row_bytes);
+    prefetch<n_bytes, 2>(later, 0);
+    later += n_bytes;
+}
+
 template <class Block, int N>
-inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t n_blocks, const RoundedRow (&x)[N], float (&result)[N]) {
+struct BlockSums {
+    BlockSums() {
+        for (int i = 0; i < N; i++) sums[i] = Vector::zero(), minimums[i] = Block::no_minimums();
+    }
     Vector::Floats sums[N];
     typename Block::Minimums minimums[N];
-    for (int i = 0; i < N; i++) {
-        sums[i] = Vector::zero();
-        minimums[i] = Block::no_minimums();
-    }
-    for (int64_t b = 0; b < n_blocks; b++, p += Block::kStepBytes) {
-        prefetch<Block::kStepBytes>(p, kFetchAhead);
+};
+
+// Adds to `totals` what steps [begin, end) of one weight row give with N rounded rows.
+template <class Block, bool in_pieces, int N>
+inline __attribute__((always_inline)) void add_blocks(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
+                                                      const uint8_t*& later, const RoundedRow (&x)[N], BlockSums<Block, N>& totals) {
+    BlockSums<Block, N> own = totals;
+    for (int64_t b = begin; b < end; b++) {
+        const uint8_t* p = row + b * Block::kStepBytes;
+        fetch<Block::kStepBytes, in_pieces>(p, row_bytes, later);
         const Block block(p);
         typename Block::Scales scales[N];
         for (int i = 0; i < N; i++) scales[i] = block.scales_for(x[i], b);
@@ -39,12 +58,31 @@ inline __attribute__((always_inline)) void dot_blocks(const uint8_t* p, int64_t 
             const int64_t at = (b * Block::kSteps + k) * kRoundedStep;
             for (int i = 0; i < N; i++) {
                 const Vector::Ints products = dot<Block>(codes, x[i].codes + at, x[i].neg_sums + at / 4);
-                sums[i] = Vector::fma(Block::template spread<k>(scales[i]), Vector::to_floats(products), sums[i]);
+                own.sums[i] = Vector::fma(Block::template spread<k>(scales[i]), Vector::to_floats(products), own.sums[i]);
             }
         });
-        for (int i = 0; i < N; i++) block.take_minimums(x[i], b, minimums[i]);
+        for (int i = 0; i < N; i++) block.take_minimums(x[i], b, own.minimums[i]);
     }
-    for (int i = 0; i < N; i++) result[i] = Vector::sum(sums[i]) - Block::total(minimums[i]);
+    totals = own;
+}
+
+// The first n_steps steps of n_rows <= kRowsAtOnce weight rows times N rounded rows: results[r][i].
+template <class Block, bool in_pieces, int N>
+inline __attribute__((always_inline)) void dot_blocks(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_steps,
+                                                      const RoundedRow (&x)[N], float (&results)[kRowsAtOnce][N]) {
+    const int64_t n_pieces = in_pieces ? (n_steps * Block::kStepLength * N + kCachedColumns - 1) / kCachedColumns : 1,
+                  piece = (n_steps + n_pieces - 1) / n_pieces;
+    const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
+    BlockSums<Block, N> sums[kRowsAtOnce];
+    for (int64_t begin = 0; begin < n_steps; begin += piece) {
+        const int64_t end = begin + piece < n_steps ? begin + piece : n_steps;
+        for (int64_t r = 0; r < n_rows; r++)
+            add_blocks<Block, in_pieces, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), begin, end, row_bytes, later, x,
+                                            sums[r]);
+    }
+    for (int64_t r = 0; r < n_rows; r++) {
+        for (int i = 0; i < N; i++) results[r][i] = Vector::sum(sums[r].sums[i]) - Block::total(sums[r].minimums[i]);
+    }
 }
 
 #ifdef PONDER_KERNELS_WEAVE
@@ -60,17 +98,18 @@ constexpr bool is_woven() {
 #endif
 }
 
-// Adds what the elements of a weight row from `done` on give, which is a whole number of blocks, with N rounded rows.
+// Adds what the steps of a weight row from element `done` on give with N rounded rows.
 template <class Block, int N>
 inline __attribute__((always_inline)) void add_rest(const uint8_t* p, int64_t n_cols, int64_t done, const RoundedRow (&x)[N],
                                                     float (&result)[N]) {
-    const auto add = [&](const uint8_t* blocks, int64_t n_blocks) __attribute__((always_inline)) {
+    const auto add = [&](const uint8_t* blocks, int64_t n_steps) __attribute__((always_inline)) {
         RoundedRow rest[N];
-        float more[N];
         for (int i = 0; i < N; i++) rest[i] = x[i].from(done);
-        dot_blocks<Block, N>(blocks, n_blocks, rest, more);
-        for (int i = 0; i < N; i++) result[i] += more[i];
-        done += n_blocks * Block::kStepLength;
+        BlockSums<Block, N> more;
+        const uint8_t* later = nullptr;
+        add_blocks<Block, false, N>(blocks, 0, n_steps, 0, later, rest, more);
+        for (int i = 0; i < N; i++) result[i] += Vector::sum(more.sums[i]) - Block::total(more.minimums[i]);
+        done += n_steps * Block::kStepLength;
     };
     const auto rest_of_row = [&] { return p + done / Block::kStepLength * Block::kStepBytes; };
     if (const int64_t n = (n_cols - done) / Block::kStepLength; n > 0) add(rest_of_row(), n);
@@ -96,15 +135,18 @@ void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t
         views[i] = RoundedRow(sources[i], layout);
     }
     float results[kRowsAtOnce][N] = {};
+    const auto multiply = [&]<bool in_pieces>() __attribute__((always_inline)) {
 #ifdef PONDER_KERNELS_WEAVE
-    if constexpr (is_woven<Block>()) {
-        if (n_cols / 256 * N > kCachedBlocks)
-            dot_woven<Block, true, N>(rows, row_bytes, n_rows, n_cols, sources, results);
-        else
-            dot_woven<Block, false, N>(rows, row_bytes, n_rows, n_cols, sources, results);
-    }
+        if constexpr (is_woven<Block>()) return dot_woven<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols, sources, results);
 #endif
-    const int64_t done = is_woven<Block>() ? n_cols / 256 * 256 : 0;
+        dot_blocks<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols / Block::kStepLength, views, results);
+    };
+    if (n_cols * N > (is_woven<Block>() ? 2 : 1) * kCachedColumns)
+        multiply.template operator()<true>();
+    else
+        multiply.template operator()<false>();
+    constexpr int64_t kStep = is_woven<Block>() ? 256 : Block::kStepLength;
+    const int64_t done = n_cols / kStep * kStep;
     for (int64_t r = 0; r < n_rows; r++) {
         if (done < n_cols) add_rest<Block, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), n_cols, done, views, results[r]);
         for (int i = 0; i < N; i++) dst[i * dst_stride + r] = results[r][i];

@@ -21,20 +21,8 @@ using Bytes32 = __m256i;
 // Q6_K takes 32 times each sum of a group away from its products: its scales have that factor, and the activations' the opposite.
 constexpr float kPairFactor = -1.0f / (1 << BlockQ6K::kShift);
 
-// Blocks of activations, 320 bytes each, that stay in the first-level cache beside the weights.
-constexpr int64_t kCachedBlocks = 64;
-
 template <class Block>
 constexpr int kWovenBytes = Block::kStepBytes*(256 / Block::kStepLength);
-
-// What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
-template <class Block, bool in_pieces>
-inline __attribute__((always_inline)) void fetch_woven(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
-    if (!in_pieces) return prefetch<kWovenBytes<Block>>(p, kFetchAhead);
-    prefetch<kWovenBytes<Block>>(p, row_bytes);
-    prefetch<kWovenBytes<Block>, 2>(later, 0);
-    later += kWovenBytes<Block>;
-}
 
 // woven[k]: bytes 8k to 8k + 7 of a, b, c and d.
 inline __attribute__((always_inline)) void weave(Bytes32 a, Bytes32 b, Bytes32 c, Bytes32 d, Bytes32 (&woven)[4]) {
@@ -161,7 +149,7 @@ inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<Block>;
-        fetch_woven<Block, in_pieces>(p, row_bytes, later);
+        fetch<kWovenBytes<Block>, in_pieces>(p, row_bytes, later);
         const Woven<Block> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const auto* codes = reinterpret_cast<const int8_t*>(x[i] + (at.woven32 + 256 * b));
@@ -218,7 +206,7 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<BlockQ6K>;
-        fetch_woven<BlockQ6K, in_pieces>(p, row_bytes, later);
+        fetch<kWovenBytes<BlockQ6K>, in_pieces>(p, row_bytes, later);
         const Woven<BlockQ6K> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const std::byte* own_sums = x[i] + (at.sums16 + 64 * b);
@@ -251,7 +239,7 @@ template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols,
                                                      const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const RoundedLayout at(n_cols);
-    const int64_t n_blocks = n_cols / 256, n_pieces = in_pieces ? (n_blocks * N + kCachedBlocks - 1) / kCachedBlocks : 1,
+    const int64_t n_blocks = n_cols / 256, n_pieces = in_pieces ? (n_cols * N + 2 * kCachedColumns - 1) / (2 * kCachedColumns) : 1,
                   piece = (n_blocks + n_pieces - 1) / n_pieces;
     const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
     Vector::Floats8 sums[kRowsAtOnce][N];
