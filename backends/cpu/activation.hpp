@@ -19,6 +19,7 @@ inline constexpr int64_t kRoundedStep = 64;  // kernels take this many elements 
 //   scales16  f32 [n_padded / 16]   each scale twice
 //   sums32    f32 [n_padded / 32]   scale times the sum of 32 codes
 //   sums16    f32 [n_padded / 16]   the same of 16
+//   pairs32   f32 [n_padded / 32]   scales in the order of woven16; see kernels_woven.hpp
 struct RoundedLayout {
     explicit constexpr RoundedLayout(int64_t n)
         : n_padded((n + 255) / 256 * 256),

@@ -25,21 +25,18 @@ struct RoundedRow {
     RoundedRow() = default;
     RoundedRow(const std::byte* row, const RoundedLayout& at)
         : codes(reinterpret_cast<const int8_t*>(row)),
-          woven32(reinterpret_cast<const int8_t*>(row + at.woven32)),
-          woven16(reinterpret_cast<const int8_t*>(row + at.woven16)),
           neg_sums(reinterpret_cast<const int32_t*>(row + at.neg_sums)),
           scales32(reinterpret_cast<const float*>(row + at.scales32)),
           scales16(reinterpret_cast<const float*>(row + at.scales16)),
           sums32(reinterpret_cast<const float*>(row + at.sums32)),
           sums16(reinterpret_cast<const float*>(row + at.sums16)) {}
-    // The same row from element n on, a multiple of 64; its woven codes only if n is one of 256.
+    // The same row from element n on, a multiple of 64.
     RoundedRow from(int64_t n) const {
         RoundedRow x = *this;
-        x.codes += n, x.woven32 += n, x.woven16 += n, x.neg_sums += n / 4, x.scales32 += n / 32, x.scales16 += n / 16, x.sums32 += n / 32,
-            x.sums16 += n / 16;
+        x.codes += n, x.neg_sums += n / 4, x.scales32 += n / 32, x.scales16 += n / 16, x.sums32 += n / 32, x.sums16 += n / 16;
         return x;
     }
-    const int8_t *codes, *woven32, *woven16;
+    const int8_t* codes;
     const int32_t* neg_sums;
     const float *scales32, *scales16, *sums32, *sums16;
 };

@@ -19,7 +19,7 @@ namespace {
 
 bool has_matrix_products() {
 #ifdef __linux__
-    return (getauxval(AT_HWCAP2) & (1UL << 13)) != 0;  // HWCAP2_I8MM
+    return (getauxval(AT_HWCAP2) & (1UL << 13)) != 0 && (getauxval(AT_HWCAP) & (1UL << 20)) != 0;  // HWCAP2_I8MM, HWCAP_ASIMDDP
 #elif defined(__APPLE__)
     int is_there = 0;
     size_t size = sizeof is_there;

@@ -26,10 +26,10 @@ constexpr int64_t kCachedColumns = 8192;
 
 // What comes later. In pieces of rows: the next row's piece to the first-level cache, and the next group of rows to the second, in order.
 template <int n_bytes, bool in_pieces>
-inline __attribute__((always_inline)) void fetch(const uint8_t* p, int64_t row_bytes, const uint8_t*& later) {
+inline __attribute__((always_inline)) void fetch(const uint8_t* p, int64_t row_bytes, uintptr_t& later) {
     if (!in_pieces) return prefetch<n_bytes>(p, kFetchAhead);
     prefetch<n_bytes>(p, row_bytes);
-    prefetch<n_bytes, 2>(later, 0);
+    prefetch<n_bytes, 2>(nullptr, static_cast<int64_t>(later));
     later += n_bytes;
 }
 
@@ -44,8 +44,8 @@ struct BlockSums {
 
 // Adds to `totals` what steps [begin, end) of one weight row give with N rounded rows.
 template <class Block, bool in_pieces, int N>
-inline __attribute__((always_inline)) void add_blocks(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
-                                                      const uint8_t*& later, const RoundedRow (&x)[N], BlockSums<Block, N>& totals) {
+inline __attribute__((always_inline)) void add_blocks(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes, uintptr_t& later,
+                                                      const RoundedRow (&x)[N], BlockSums<Block, N>& totals) {
     BlockSums<Block, N> own = totals;
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * Block::kStepBytes;
@@ -72,7 +72,7 @@ inline __attribute__((always_inline)) void dot_blocks(const std::byte* rows, int
                                                       const RoundedRow (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const int64_t n_pieces = in_pieces ? (n_steps * Block::kStepLength * N + kCachedColumns - 1) / kCachedColumns : 1,
                   piece = (n_steps + n_pieces - 1) / n_pieces;
-    const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
+    uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
     BlockSums<Block, N> sums[kRowsAtOnce];
     for (int64_t begin = 0; begin < n_steps; begin += piece) {
         const int64_t end = begin + piece < n_steps ? begin + piece : n_steps;
@@ -106,7 +106,7 @@ inline __attribute__((always_inline)) void add_rest(const uint8_t* p, int64_t n_
         RoundedRow rest[N];
         for (int i = 0; i < N; i++) rest[i] = x[i].from(done);
         BlockSums<Block, N> more;
-        const uint8_t* later = nullptr;
+        uintptr_t later = 0;
         add_blocks<Block, false, N>(blocks, 0, n_steps, 0, later, rest, more);
         for (int i = 0; i < N; i++) result[i] += Vector::sum(more.sums[i]) - Block::total(more.minimums[i]);
         done += n_steps * Block::kStepLength;

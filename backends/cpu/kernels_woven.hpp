@@ -142,8 +142,8 @@ struct Woven<BlockQ41> : WovenBlocks<20, 4> {
 
 // Adds to `totals` what blocks [begin, end) of 256 elements of one weight row give with N rounded rows.
 template <class Block, bool in_pieces, int N>
-inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
-                                                       const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
+inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes, uintptr_t& later,
+                                                       const std::byte* const (&x)[N], const RoundedLayout& at,
                                                        Vector::Floats8 (&totals)[N]) {
     Vector::Floats8 sums[N];
     for (int i = 0; i < N; i++) sums[i] = totals[i];
@@ -199,8 +199,8 @@ struct Woven<BlockQ6K> {
 
 // The same of sixteen groups.
 template <bool in_pieces, int N>
-inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes,
-                                                       const uint8_t*& later, const std::byte* const (&x)[N], const RoundedLayout& at,
+inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes, uintptr_t& later,
+                                                       const std::byte* const (&x)[N], const RoundedLayout& at,
                                                        Vector::Floats8 (&totals)[N]) {
     Vector::Floats8 sums[N];
     for (int i = 0; i < N; i++) sums[i] = totals[i];
@@ -241,7 +241,7 @@ inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int6
     const RoundedLayout at(n_cols);
     const int64_t n_blocks = n_cols / 256, n_pieces = in_pieces ? (n_cols * N + 2 * kCachedColumns - 1) / (2 * kCachedColumns) : 1,
                   piece = (n_blocks + n_pieces - 1) / n_pieces;
-    const auto* later = reinterpret_cast<const uint8_t*>(rows + kRowsAtOnce * row_bytes);
+    uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
     Vector::Floats8 sums[kRowsAtOnce][N];
     for (int64_t r = 0; r < n_rows; r++) {
         for (int i = 0; i < N; i++) sums[r][i] = Vector::zero8();

@@ -58,6 +58,7 @@ const char* RunCheck::find_fault(const ponder_run& run) const {
     if (const ponder_selection* selections = selections_of(run)) {
         for (int32_t o = 0; o < run.n_outputs; o++) {
             if (!(selections[o].reach >= 0.0f) || !std::isfinite(selections[o].reach)) return "a selection without a reach";
+            if (selections[o].take == nullptr) return "a selection that nobody takes";
         }
     }
     return nullptr;

@@ -86,7 +86,7 @@ void report_text(const Conversion& conversion, const Result& result, const ponde
 }  // namespace
 
 void add_conversion_options(CLI::App& app, Conversion& conversion) {
-    add_integer<int32_t>(app, "--threads", conversion.n_threads, 1, 1024, "Threads; default: as many as this process has cores");
+    add_integer<int32_t>(app, "--threads", conversion.n_threads, 1, 1024, "Threads; default: one for each fast core of this process");
     add_json_option(app, conversion.is_json);
     add_verbose_option(app);
 }

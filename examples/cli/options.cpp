@@ -67,11 +67,12 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_json_option(app, options.is_json);
     add_verbose_option(app);
     add_word(app, "--backend", options.backend,
-             {"auto", "cpu", "cpu/amx", "cpu/avx512", "cpu/avx2", "cpu/i8mm", "cpu/neon", "cpu/generic", "vulkan", "vulkan/float32", "vulkan/validated",
-              "reference"},
+             {"auto", "cpu", "cpu/amx", "cpu/avx512", "cpu/avx2", "cpu/i8mm", "cpu/neon", "cpu/generic", "vulkan", "vulkan/float32",
+              "vulkan/validated", "reference"},
              "Where to compute: auto, cpu (or cpu/amx, cpu/avx512, cpu/avx2, cpu/i8mm, cpu/neon, cpu/generic), vulkan or reference");
     add_integer<int32_t>(app, "--device", options.device, 0, kMaxInt - 1, "Device number, counted over all backends");
-    add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads, "Worker threads; default: as many as this process has cores");
+    add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads,
+                         "Worker threads; default: one for each fast core of this process");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
     add_bytes(app, "--memory-cap", options.memory_cap,

@@ -242,14 +242,15 @@ typedef struct ponder_session_info {
 #define PONDER_SESSION_INFO_INIT { sizeof(ponder_session_info), 0, 0, 0, 0 }
 
 /* Creates an empty conversation. Cache pages are taken as tokens arrive, not now. params: may be NULL.
- * Errors: INVALID_ARGUMENT, LIMIT, UNSUPPORTED (kv_type), MEMORY_CAP, OUT_OF_MEMORY, BUSY (in a callback). */
+ * Errors: INVALID_ARGUMENT, LIMIT, UNSUPPORTED (kv_type), MEMORY_CAP, OUT_OF_MEMORY, DEVICE, DEVICE_LOST, BUSY (in a callback). */
 PONDER_API ponder_status ponder_session_create(ponder_model *model, const ponder_session_params *params, ponder_session **out, ponder_error *err);
 /* A second session with the same conversation and cached tokens; pages are shared until one of the two writes to them.
  * A generation under way is not carried over. Errors: BUSY, OUT_OF_MEMORY. */
 PONDER_API ponder_status ponder_session_fork(ponder_session *session, ponder_session **out, ponder_error *err);
 /* A second session with the same conversation on another model of the same vocabulary: on another device, say, after DEVICE_LOST, which leaves
- * the conversation and the list of tokens whole. The new session's cache is computed at once from the tokens. params: as for
- * ponder_session_create, NULL: the session's context; `system` must be NULL, because the conversation has its own.
+ * the conversation and the list of tokens whole. The new session's cache is computed at once from the tokens; ponder_session_cancel of the old
+ * one stops that. A generation under way is not carried over. params: as for ponder_session_create, but context 0 is the old session's, the
+ * cache's type is not carried over, and `system` must be NULL, because the conversation has its own. NULL: all defaults.
  * Errors: those of ponder_session_create, of ponder_session_evaluate, and INVALID_ARGUMENT for another vocabulary's size. */
 PONDER_API ponder_status ponder_session_fork_to(ponder_session *session, ponder_model *model, const ponder_session_params *params,
                                                 ponder_session **out, ponder_error *err);
@@ -447,7 +448,7 @@ typedef struct ponder_convert_report {
 
 typedef struct ponder_convert_params {
     uint32_t struct_size;
-    int32_t n_threads;          /* 0: all cores; the bytes of the result do not depend on it */
+    int32_t n_threads;          /* 0: one for each fast core; the bytes of the result do not depend on it */
     const char *type;           /* stored type mix, such as "Q4_K_M"; NULL: types stay, except FP8, which becomes BF16 */
     const char *imatrix_path;   /* an importance matrix of llama.cpp, either form; NULL: none */
     ponder_convert_report *report;  /* filled on success; may be NULL */

@@ -202,7 +202,7 @@ typedef struct ponder_candidate {
 
 /* Asks for an output row's likeliest tokens first, and for its logits only if these do not do. A device may ignore it. Otherwise, once the row
  * is computed, it calls `take` from within the run, on the run's thread: `candidates`, in any order, are all tokens of the row that are nearer
- * than `cut` to its largest logit, and perhaps some at `cut`; n_rest more lie between `cut` and `reach`. NaN is no logit; +inf counts as the
+ * than `cut` to its largest logit; n_rest more, all of smaller logits than these, lie within `reach`. NaN is no logit; +inf counts as the
  * largest float, and -inf is never given. */
 typedef struct ponder_selection {
     float reach;      /* at least 0, finite */
@@ -244,7 +244,7 @@ typedef struct ponder_run {
 
 typedef struct ponder_device_options {
     uint32_t struct_size;
-    int32_t n_threads;   /* 0: all that the process may use */
+    int32_t n_threads;   /* 0: one for each fast core that the process may use */
     const char *variant; /* a backend's own word for one of its implementations, such as an instruction set; NULL: the best. Read if struct_size has it */
 } ponder_device_options;
 

@@ -64,7 +64,7 @@ struct DeviceShare {
 
 struct ModelOptions {
     uint64_t memory_cap = 0;          // bytes that model, caches and scratch may use together; 0: no cap
-    int32_t n_threads = 0;            // worker threads for CPU devices; 0: the cores that this process may use
+    int32_t n_threads = 0;            // worker threads for CPU devices; 0: one for each fast core that this process may use
     std::string backend{};            // "cpu", "vulkan", "reference", or a variant: "cpu/avx2"; empty: chosen by the library
     std::optional<int32_t> device{};  // index in devices(); none: the backend's first
     ProgressFn on_progress{};
@@ -122,7 +122,7 @@ struct SynthOptions {
 struct ConvertOptions {
     std::string type{};          // stored type mix; empty: types stay, except FP8, which becomes BF16
     std::string imatrix_path{};  // an importance matrix of llama.cpp; empty: none
-    int32_t n_threads = 0;       // 0: all cores
+    int32_t n_threads = 0;       // 0: one for each fast core
     ProgressFn on_progress{};
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads until the end, which such files do not tell beforehand.
 #include "base/small_file.hpp"
 
 #include <fcntl.h>

@@ -16,7 +16,8 @@
 
 namespace ponder {
 
-// Number of cores that this process may use, at least 1: its affinity mask, and what processor time its control groups allow, rounded up.
+// Threads that this process should compute with, at least 1: one for each of cores_for_work(its affinity mask), and no more than the
+// processor time that its control groups allow, rounded up.
 int available_cores();
 
 class ThreadPool {

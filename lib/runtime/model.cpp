@@ -85,7 +85,7 @@ Result<std::shared_ptr<Model>> Model::open(const std::string& path, const ModelO
     if (!is_of_device || !gives_way) return model;
     log_message(PONDER_LOG_WARNING, "the CPU is used: %s", model.error().message.c_str());
     const auto host = choose_host_device();
-    if (!host) return host.error();
+    if (!host) return model;
     ModelOptions on_host = options;
     on_host.device = {.backend = host->backend->name};
     on_host.placement = {};
@@ -125,7 +125,10 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
     if (!placement) return placement.error();
     model->placement_ = std::move(*placement);
     const auto& chosen = model->placement_->devices();
-    gives_way = std::any_of(chosen.begin(), chosen.end(), [](const PlacedDevice& device) { return !device.is_named && !device.is_host; });
+    const auto count_gpus = [&](bool are_named) {
+        return std::count_if(chosen.begin(), chosen.end(), [=](const PlacedDevice& d) { return !d.is_host && d.is_named == are_named; });
+    };
+    gives_way = count_gpus(false) > 0 && count_gpus(true) == 0;
     auto program = PlacedProgram::create(std::move(graph->program), *model->placement_);
     if (!program) return program.error();
     if (auto opened = model->open_devices(options, *program); !opened) return opened.error();

@@ -41,8 +41,8 @@ class Sampler {
     // Allocates in the first call only.
     int32_t sample(std::span<const float> logits, std::span<const int32_t> recent, size_t n_generated);
 
-    // How far below the largest logit a token is still looked at; nothing if the likeliest tokens alone never decide: penalties move
-    // others.
+    // How far below the largest logit a token is still looked at; nothing if the likeliest tokens alone cannot decide: penalties move
+    // others, and without a filter every token may be drawn.
     std::optional<float> reach() const;
     // What sample() gives, from the likeliest tokens alone; nothing if the others could change it. See ponder_selection for the arguments.
     std::optional<int32_t> sample_likeliest(std::span<const ponder_candidate> likeliest, int32_t n_rest, float cut, size_t n_generated);

@@ -39,7 +39,8 @@ Result<std::shared_ptr<Session>> Session::fork() const {
     return copy;
 }
 
-Result<std::shared_ptr<Session>> Session::fork_to(std::shared_ptr<Model> model, SessionOptions options) const {
+Result<std::shared_ptr<Session>> Session::fork_to(std::shared_ptr<Model> model, SessionOptions options) {
+    constexpr size_t kPiece = 512;
     const int64_t n_vocab = model_->hyper_parameters().n_vocab, other = model->hyper_parameters().n_vocab;
     if (n_vocab != other) {
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "the session's vocabulary has %lld tokens, the other model's %lld",
@@ -49,7 +50,12 @@ Result<std::shared_ptr<Session>> Session::fork_to(std::shared_ptr<Model> model, 
     auto copy = create(std::move(model), options);
     if (!copy) return copy;
     (*copy)->messages_ = messages_;
-    if (auto done = (*copy)->evaluate(tokens_, nullptr, 0, {}); !done) return done.error();
+    // The copy is nobody's yet: a cancel comes to this session.
+    is_cancelled_.store(false, std::memory_order_relaxed);
+    for (auto rest = std::span<const int32_t>(tokens_); !rest.empty(); rest = rest.subspan(std::min(kPiece, rest.size()))) {
+        if (is_cancelled_.load(std::memory_order_relaxed)) return make_error(PONDER_STATUS_CANCELLED, "cancelled");
+        if (auto done = (*copy)->evaluate(rest.first(std::min(kPiece, rest.size())), nullptr, 0, {}); !done) return done.error();
+    }
     (*copy)->unread_token_ = unread_token_;
     return copy;
 }

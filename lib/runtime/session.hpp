@@ -36,7 +36,7 @@ class Session {
     static Result<std::shared_ptr<Session>> create(std::shared_ptr<Model> model, const SessionOptions& options);
     Result<std::shared_ptr<Session>> fork() const;
     // See ponder_session_fork_to.
-    Result<std::shared_ptr<Session>> fork_to(std::shared_ptr<Model> model, SessionOptions options) const;
+    Result<std::shared_ptr<Session>> fork_to(std::shared_ptr<Model> model, SessionOptions options);
 
     Model& model() const { return *model_; }
     int32_t context() const { return context_; }

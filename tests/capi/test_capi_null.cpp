@@ -79,6 +79,8 @@ TEST_CASE("capi_null: opening calls clear what they hand out") {
     CHECK(session == nullptr);
     session = garbage_pointer<ponder_session>();
     CHECK(ponder_session_fork(nullptr, &session, &err) == PONDER_STATUS_INVALID_ARGUMENT);
+    CHECK(session == nullptr);
+    session = garbage_pointer<ponder_session>();
     CHECK(ponder_session_fork_to(nullptr, nullptr, nullptr, &session, &err) == PONDER_STATUS_INVALID_ARGUMENT);
     size_t n_tokens = 1;
     CHECK(ponder_session_tokens(nullptr, nullptr, 0, &n_tokens, &err) == PONDER_STATUS_INVALID_ARGUMENT);

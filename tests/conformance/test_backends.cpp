@@ -148,7 +148,6 @@ int run_all(bool is_host) {
 
 TEST_CASE("conformance: every operator on every device in host memory") { CHECK(run_all(true) > 0); }
 
-// Where there is no such device, nothing is checked; tests/vulkan reports that as skipped.
 TEST_CASE("conformance: every operator on every GPU") {
     if (run_all(false) > 0) return;
     n_skipped++;

@@ -105,10 +105,12 @@ double f8_value(uint8_t x) {
 void compare_f8(const Kernels& kernels, std::mt19937& random) {
     constexpr int kType = -8;
     for (const int64_t n_cols : {16, 100, 128, 300, 512}) {
-        constexpr int64_t kFirst = 120, kRows = 20, kSources = 3;  // rows of two blocks
+        constexpr int64_t kFirst = 120, kRows = 20, kSources = 5;  // rows of two blocks
         const int64_t n_groups = (n_cols + kF8Columns - 1) / kF8Columns;
         std::vector<std::byte> rows(static_cast<size_t>(kRows * n_cols));
-        for (size_t i = 0; i < rows.size(); i++) rows[i] = static_cast<std::byte>(i < 256 ? i : random());
+        for (size_t i = 0; i < rows.size(); i++) rows[i] = static_cast<std::byte>(random() % 127 + random() % 2 * 128);
+        for (int64_t i = 0; i < n_cols; i++)
+            rows[static_cast<size_t>(i)] = static_cast<std::byte>(i);  // all bytes, those that are no numbers too
         const auto value = [&](int64_t r, int64_t i) { return f8_value(static_cast<uint8_t>(rows[static_cast<size_t>(r * n_cols + i)])); };
         std::vector<float> scales(static_cast<size_t>(2 * n_groups)), x(static_cast<size_t>(kSources * n_cols)),
             wide(static_cast<size_t>(n_cols)), got(static_cast<size_t>(kSources * kRows), NAN);
@@ -144,11 +146,14 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
     const DotKernel *own = kernels.find_dot(format.type), *base = plain.find_dot(format.type);
     check(own != nullptr && base != nullptr, kernels.name, format.type, "a kernel", 0, 1);
     if (own == nullptr || base == nullptr) return;
-    for (const int64_t n_blocks : {1, 2, 3, 7, 16, 27}) {
+    // The last two are longer than a cache's piece, for several source rows and for one, and end within one.
+    for (const int64_t n_blocks : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{7}, int64_t{16}, int64_t{27}, 3200 / format.block_len + 1,
+                                   format.block_len == 1 ? int64_t{30} : 16640 / format.block_len + 1}) {
         const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = n_blocks == 7 ? 21 : 11;
         const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
         const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
         for (const int64_t n_x : {1, 2, 3, 4, 9, 29, 67}) {
+            if (n_cols > 10000 && n_x > 3) break;
             std::vector<float> x(static_cast<size_t>(n_x * n_cols));
             std::normal_distribution<float> normal;
             for (float& v : x) v = normal(random);

@@ -10,9 +10,13 @@ if [ -z "$found" ] && [ -z "${VK_LAYER_PATH:-}" ]; then
     echo "skipped: no VK_LAYER_KHRONOS_validation"
     exit 77
 fi
-VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT "$@" >"$log" 2>&1
+VK_LOADER_DEBUG=layer VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT "$@" >"$log" 2>&1
 status=$?
-cat "$log"
+grep -vE '^(\[Vulkan Loader\] )?(DEBUG|INFO|WARNING|LAYER)' "$log"
+grep -q 'nsert.*VK_LAYER_KHRONOS_validation' "$log" || {
+    echo "skipped: the layer was not loaded"
+    exit 77
+}
 messages=$(grep -cE 'Validation (Error|Warning|Performance Warning)|SYNC-HAZARD|VUID-' "$log")
 echo "validation messages: $messages"
 [ "$messages" -eq 0 ] || exit 1

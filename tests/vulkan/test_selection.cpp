@@ -152,7 +152,9 @@ void check_device(const char* backend, bool is_odd) {
             }
         }
     }
-    // One that has nothing to offer, one with a wish that makes no sense, and one from before selections.
+    // A wish that makes no sense, and a run from before selections.
+    std::vector<float> logits(kVocabulary);
+    run.logits = logits.data();
     ponder_selection wrong{NAN, 0, Offer::take, nullptr};
     run.selections = &wrong;
     run.n_rows = run.n_outputs = 1;

@@ -32,8 +32,8 @@ uint64_t resident_bytes() {
 
 uint64_t held_by_device(const ponder_model* model) { return ponder::vk::own(model->impl->device().handle())->memory().bytes_in_use(); }
 
-// Answers are drawn greedily, from the likeliest tokens, and from all logits. Empty where a call fails.
 constexpr int kAnswers = 12;
+// Drawn greedily, from the likeliest tokens, or from all logits. Empty where a call fails.
 std::string answer(ponder_model* model, int i) {
     static const char* const kPrompts[] = {"2+2", "17+25", "9-4", "Tom has 3 apples and gets 4 more. How many apples does Tom have?"};
     ponder_session* session = nullptr;

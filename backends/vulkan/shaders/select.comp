@@ -58,9 +58,11 @@ float largest_of(uint row) {
 // N_BINS for what is out of reach.
 uint bin_of(uint bits, float largest, float reach) {
     if (bits == kLowest) return N_BINS;
-    const float distance = largest - uintBitsToFloat(bits);
+    precise const float distance = largest - uintBitsToFloat(bits);
     if (!(distance <= reach)) return N_BINS;
-    return reach > 0.0 ? min(uint(distance * (float(N_BINS) / reach)), N_BINS - 1) : 0;
+    if (reach < 1e-30) return 0;
+    precise const float place = distance * (float(N_BINS) / reach);
+    return min(uint(place), N_BINS - 1);
 }
 
 void count(uint row, uint begin, uint end, float reach) {
