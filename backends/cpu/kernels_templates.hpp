@@ -33,6 +33,16 @@ inline __attribute__((always_inline)) void fetch(const uint8_t* p, int64_t row_b
     later += n_bytes;
 }
 
+// Calls body(r, begin, end) for the pieces [begin, end) of n_steps, and within each for all weight rows r.
+template <class Body>
+inline __attribute__((always_inline)) void by_pieces(int64_t n_steps, int64_t n_pieces, int64_t n_rows, const Body& body) {
+    const int64_t piece = (n_steps + n_pieces - 1) / n_pieces;
+    for (int64_t begin = 0; begin < n_steps; begin += piece) {
+        const int64_t end = begin + piece < n_steps ? begin + piece : n_steps;
+        for (int64_t r = 0; r < n_rows; r++) body(r, begin, end);
+    }
+}
+
 template <class Block, int N>
 struct BlockSums {
     BlockSums() {
@@ -69,17 +79,14 @@ inline __attribute__((always_inline)) void add_blocks(const uint8_t* row, int64_
 // The first n_steps steps of n_rows <= kRowsAtOnce weight rows times N rounded rows: results[r][i].
 template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void dot_blocks(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_steps,
-                                                      const RoundedRow (&x)[N], float (&results)[kRowsAtOnce][N]) {
-    const int64_t n_pieces = in_pieces ? (n_steps * Block::kStepLength * N + kCachedColumns - 1) / kCachedColumns : 1,
-                  piece = (n_steps + n_pieces - 1) / n_pieces;
+                                                      int64_t n_pieces, const RoundedRow (&x)[N], float (&results)[kRowsAtOnce][N]) {
     uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
     BlockSums<Block, N> sums[kRowsAtOnce];
-    for (int64_t begin = 0; begin < n_steps; begin += piece) {
-        const int64_t end = begin + piece < n_steps ? begin + piece : n_steps;
-        for (int64_t r = 0; r < n_rows; r++)
+    by_pieces(
+        n_steps, in_pieces ? n_pieces : 1, n_rows, [&](int64_t r, int64_t begin, int64_t end) __attribute__((always_inline)) {
             add_blocks<Block, in_pieces, N>(reinterpret_cast<const uint8_t*>(rows + r * row_bytes), begin, end, row_bytes, later, x,
                                             sums[r]);
-    }
+        });
     for (int64_t r = 0; r < n_rows; r++) {
         for (int i = 0; i < N; i++) results[r][i] = Vector::sum(sums[r].sums[i]) - Block::total(sums[r].minimums[i]);
     }
@@ -135,13 +142,15 @@ void dot_group(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t
         views[i] = RoundedRow(sources[i], layout);
     }
     float results[kRowsAtOnce][N] = {};
+    constexpr int64_t kCached = (is_woven<Block>() ? 2 : 1) * kCachedColumns;
+    const int64_t n_pieces = (n_cols * N + kCached - 1) / kCached;
     const auto multiply = [&]<bool in_pieces>() __attribute__((always_inline)) {
 #ifdef PONDER_KERNELS_WEAVE
-        if constexpr (is_woven<Block>()) return dot_woven<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols, sources, results);
+        if constexpr (is_woven<Block>()) return dot_woven<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols, n_pieces, sources, results);
 #endif
-        dot_blocks<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols / Block::kStepLength, views, results);
+        dot_blocks<Block, in_pieces, N>(rows, row_bytes, n_rows, n_cols / Block::kStepLength, n_pieces, views, results);
     };
-    if (n_cols * N > (is_woven<Block>() ? 2 : 1) * kCachedColumns)
+    if (n_pieces > 1)
         multiply.template operator()<true>();
     else
         multiply.template operator()<false>();

@@ -237,25 +237,21 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
 // pieces that stay in the first-level cache while the weight rows pass.
 template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t n_cols,
-                                                     const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
+                                                     int64_t n_pieces, const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const RoundedLayout at(n_cols);
-    const int64_t n_blocks = n_cols / 256, n_pieces = in_pieces ? (n_cols * N + 2 * kCachedColumns - 1) / (2 * kCachedColumns) : 1,
-                  piece = (n_blocks + n_pieces - 1) / n_pieces;
     uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
     Vector::Floats8 sums[kRowsAtOnce][N];
     for (int64_t r = 0; r < n_rows; r++) {
         for (int i = 0; i < N; i++) sums[r][i] = Vector::zero8();
     }
-    for (int64_t begin = 0; begin < n_blocks; begin += piece) {
-        const int64_t end = begin + piece < n_blocks ? begin + piece : n_blocks;
-        for (int64_t r = 0; r < n_rows; r++) {
+    by_pieces(
+        n_cols / 256, in_pieces ? n_pieces : 1, n_rows, [&](int64_t r, int64_t begin, int64_t end) __attribute__((always_inline)) {
             const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
             if constexpr (Block::kGroup == 16)
                 add_woven16<in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
             else
                 add_woven32<Block, in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
-        }
-    }
+        });
     for (int64_t r = 0; r < n_rows; r++) {
         for (int i = 0; i < N; i++) results[r][i] = Vector::sum8(sums[r][i]);
     }

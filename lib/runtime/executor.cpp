@@ -152,7 +152,6 @@ Result<void> Executor::run_rows(std::span<const EvaluateItem> items, std::span<c
     if (!done && experts_) experts_->abandon();
     if (!done) return done;
     for (size_t o = 0; o < output_rows_.size(); o++) {
-        if (selects) items[item_of(output_rows_[o])].selection->is_taken = selections_[o].is_taken;
         if (is_direct || (selects && selections_[o].is_taken != 0)) continue;
         std::memcpy(destination(output_rows_[o]), logits_.data() + o * n_vocab, n_vocab * sizeof(float));
     }

@@ -24,7 +24,7 @@ struct EvaluateItem {
     std::span<const int32_t> tokens;
     float* logits = nullptr;  // [n_rows, n_vocab]
     size_t n_rows = 0;
-    ponder_selection* selection = nullptr;  // for the only row
+    const ponder_selection* selection = nullptr;  // for the only row
 };
 
 class Executor {

@@ -155,7 +155,7 @@ Result<void> Generation::prefill() {
 Result<void> Generation::evaluate(std::span<const int32_t> tokens, ProgressCallback progress) {
     chosen_.reset();
     const auto reach = sampler_.reach();
-    ponder_selection selection{
+    const ponder_selection selection{
         .reach = reach.value_or(0.0f),
         .is_taken = 0,
         .take = [](void* user_data, const ponder_candidate* candidates, int32_t n, int32_t n_rest, float cut) -> int32_t {

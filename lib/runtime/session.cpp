@@ -67,7 +67,7 @@ void Session::begin_operation() {
 }
 
 Result<void> Session::evaluate(std::span<const int32_t> tokens, float* logits, size_t n_rows, ProgressCallback progress,
-                               ponder_selection* selection) {
+                               const ponder_selection* selection) {
     const BatchItem item{this, tokens, logits, n_rows, selection};
     return evaluate_batch({&item, 1}, progress);
 }

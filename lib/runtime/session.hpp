@@ -63,7 +63,7 @@ class Session {
 
     // Appends tokens; see ponder_session_evaluate. selection: where only the last row's logits are wanted, asks for its likeliest tokens.
     Result<void> evaluate(std::span<const int32_t> tokens, float* logits, size_t n_rows, ProgressCallback progress,
-                          ponder_selection* selection = nullptr);
+                          const ponder_selection* selection = nullptr);
     Result<void> rewind(int64_t n_keep);
     // Makes the cache a prefix of `prompt` that lacks at least its last token, keeping as much as possible. Returns the tokens kept.
     int64_t reuse_prefix(std::span<const int32_t> prompt);
@@ -74,7 +74,7 @@ class Session {
         std::span<const int32_t> tokens;
         float* logits;
         size_t n_rows;
-        ponder_selection* selection = nullptr;
+        const ponder_selection* selection = nullptr;
     };
     static Result<void> evaluate_batch(std::span<const BatchItem> items, ProgressCallback progress);
 
