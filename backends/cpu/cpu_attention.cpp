@@ -17,9 +17,12 @@ constexpr int64_t kTileTokens = 64;
 
 // A decoding row's cache is read in spans of at least so many tokens, which are work for different threads. Where it is cut depends on its
 // length alone, so that results do not depend on the number of threads.
-constexpr int64_t kSpanTokens = 1024, kMostSpans = 16;
-// Rows whose spans are worked on together.
-constexpr int64_t kRowsOfWave = 4;
+constexpr int64_t kSpanTokens = 256, kMostSpans = 16;
+// Spans of all rows that are worked on together.
+constexpr int64_t kSpansOfWave = 32;
+static_assert(kSpansOfWave >= kMostSpans);
+// Heads that read a span together where all read the same: each reads the tile anew, from the second-level cache.
+constexpr int64_t kHeadsOfSpan = 32;
 
 // The softmax so far of one query: its largest score, and the sum of exponentials relative to it.
 struct State {
@@ -198,8 +201,9 @@ void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
     if (!run.should_stop()) finish(item.cache, scratch.sums_of_heads.data(), states, item.n_heads, item.dst);
 }
 
-std::vector<RowRun> list_row_runs(const ponder_run& batch, int64_t max_rows) {
-    std::vector<RowRun> runs;
+std::pmr::vector<RowRun> list_row_runs(const Run& run, int64_t max_rows) {
+    const ponder_run& batch = run.batch;
+    std::pmr::vector<RowRun> runs(&run.lists);
     for (int32_t r = 0; r < batch.n_rows; r++) {
         const bool goes_on = r > 0 && batch.sequences[r] == batch.sequences[r - 1] && batch.positions[r] == batch.positions[r - 1] + 1;
         if (goes_on && runs.back().n < max_rows)
@@ -212,119 +216,151 @@ std::vector<RowRun> list_row_runs(const ponder_run& batch, int64_t max_rows) {
 
 namespace {
 
-// An operator's queries, by row and key head.
+int64_t n_spans(int64_t n_past) { return std::clamp<int64_t>(n_past / kSpanTokens, 1, kMostSpans); }
+
+// Rows that are alone and have a long past go through it in spans, the others as items of their own.
 class Attention {
   public:
-    Attention(const Run& run, const ponder_op& op)
+    Attention(const Run& run, const AttentionHeads& heads)
         : run_(run),
-          op_(op),
-          p_(op.params.attention),
-          group_(p_.n_heads / p_.n_kv_heads),
-          span_floats_(group_ * (padded(p_.v_head_dim) + 2)) {}
+          heads_(heads),
+          span_group_(heads.k_step == 0 ? std::max(heads.first.n_heads, std::min(heads.n_heads, kHeadsOfSpan)) : heads.first.n_heads),
+          span_floats_(floats_of_span(span_group_, heads.first.cache.v_dim)) {}
+
+    static int64_t floats_of_span(int64_t n_heads, int64_t v_dim) { return n_heads * (padded(v_dim) + 2); }
 
     void run() {
-        std::vector<RowRun> whole, alone;
-        for (const RowRun& rows : list_row_runs(run_.batch)) (rows.n == 1 && n_spans(rows) > 1 ? alone : whole).push_back(rows);
-        run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * p_.n_kv_heads, [&](int64_t i, int thread) {
+        std::pmr::vector<RowRun> whole(&run_.lists), alone(&run_.lists);
+        for (const RowRun& rows : list_row_runs(run_)) (rows.n == 1 && n_spans(n_past(rows)) > 1 ? alone : whole).push_back(rows);
+        const int64_t n_groups = count_groups(heads_.first.n_heads);
+        run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
-            attend(run_, item(whole[static_cast<size_t>(i / p_.n_kv_heads)], i % p_.n_kv_heads),
+            attend(run_, item(whole[static_cast<size_t>(i / n_groups)], i % n_groups, heads_.first.n_heads),
                    run_.plan.threads[static_cast<size_t>(thread)]);
         });
-        for (size_t i = 0; i < alone.size() && !run_.should_stop(); i += kRowsOfWave)
-            run_in_spans(std::span(alone).subspan(i, std::min<size_t>(kRowsOfWave, alone.size() - i)));
+        std::pmr::vector<Span> wave(&run_.lists);
+        for (size_t i = 0; i < alone.size() && !run_.should_stop(); i++) {
+            const int64_t n = n_spans(n_past(alone[i]));
+            for (int64_t s = 0; s < n; s++) wave.push_back({alone[i], s, n});
+            const bool goes_on = i + 1 < alone.size() && static_cast<int64_t>(wave.size()) + n_spans(n_past(alone[i + 1])) <= kSpansOfWave;
+            if (goes_on) continue;
+            run_wave(wave);
+            wave.clear();
+        }
     }
 
   private:
+    // Number `number` of the n spans of a row.
     struct Span {
         RowRun row;
-        int64_t head, number;
+        int64_t number, n;
     };
 
-    int64_t n_spans(const RowRun& row) const { return std::clamp<int64_t>(n_past(row) / kSpanTokens, 1, kMostSpans); }
     int64_t n_past(const RowRun& row) const { return int64_t{run_.batch.positions[row.first]} + 1; }
+    int64_t count_groups(int64_t size) const { return (heads_.n_heads + size - 1) / size; }
 
-    void run_in_spans(std::span<const RowRun> rows) {
-        std::vector<Span> spans;
-        for (const RowRun& row : rows) {
-            for (int64_t head = 0; head < p_.n_kv_heads; head++) {
-                for (int64_t number = 0; number < n_spans(row); number++) spans.push_back({row, head, number});
-            }
-        }
-        float* memory = run_.plan.spans.data();
-        run_.pool.parallel_for(static_cast<int64_t>(spans.size()), [&](int64_t i, int thread) {
+    void run_wave(std::span<const Span> wave) {
+        const int64_t n_groups = count_groups(span_group_);
+        float* memory = run_.plan.spans.data();  // [spans, groups]
+        run_.pool.parallel_for(static_cast<int64_t>(wave.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
-            const Span& span = spans[static_cast<size_t>(i)];
-            const int64_t tokens = (n_past(span.row) + n_spans(span.row) - 1) / n_spans(span.row);
+            const Span& span = wave[static_cast<size_t>(i / n_groups)];
+            const int64_t end = n_past(span.row), tokens = (end + span.n - 1) / span.n;
             float* sums = memory + i * span_floats_;
-            attend_row(run_, item(span.row, span.head), span.number * tokens, std::min(n_past(span.row), (span.number + 1) * tokens), sums,
-                       states_of(sums), run_.plan.threads[static_cast<size_t>(thread)]);
+            attend_row(run_, item(span.row, i % n_groups, span_group_), span.number * tokens, std::min(end, (span.number + 1) * tokens),
+                       sums, states_of(sums), run_.plan.threads[static_cast<size_t>(thread)]);
         });
         if (run_.should_stop()) return;
-        for (size_t i = 0; i < spans.size(); i += static_cast<size_t>(n_spans(spans[i].row)))
-            join(item(spans[i].row, spans[i].head), memory + static_cast<int64_t>(i) * span_floats_, n_spans(spans[i].row));
+        std::pmr::vector<int64_t> firsts(&run_.lists);
+        for (size_t i = 0; i < wave.size(); i += static_cast<size_t>(wave[i].n)) firsts.push_back(static_cast<int64_t>(i));
+        run_.pool.parallel_for(static_cast<int64_t>(firsts.size()) * heads_.n_heads, [&](int64_t i, int) {
+            const int64_t first = firsts[static_cast<size_t>(i / heads_.n_heads)], head = i % heads_.n_heads;
+            join(wave[static_cast<size_t>(first)], head, memory + (first * n_groups + head / span_group_) * span_floats_,
+                 n_groups * span_floats_);
+        });
     }
 
-    State* states_of(float* sums) const { return reinterpret_cast<State*>(sums + group_ * padded(p_.v_head_dim)); }
+    State* states_of(float* sums) const { return reinterpret_cast<State*>(sums + span_group_ * padded(heads_.first.cache.v_dim)); }
 
-    // Adds all spans to the first, relative to the largest score of all.
-    void join(const AttentionItem& own, float* sums, int64_t n) {
-        const int64_t width = padded(p_.v_head_dim);
-        for (int64_t h = 0; h < group_; h++) {
-            State& state = states_of(sums)[h];
-            const float top_before = state.top;
-            for (int64_t s = 1; s < n; s++) state.top = std::max(state.top, states_of(sums + s * span_floats_)[h].top);
-            const float rescale = std::exp(top_before - state.top);
-            state.total *= rescale;
-            run_.kernels.multiply_by(sums + h * width, rescale, width);
-            for (int64_t s = 1; s < n; s++) {
-                const State& other = states_of(sums + s * span_floats_)[h];
-                const float weight = std::exp(other.top - state.top);
-                state.total += weight * other.total;
-                run_.kernels.add_weighted(&weight, sums + s * span_floats_ + h * width, width, 1, sums + h * width, width);
-            }
+    // Adds all spans of a row's head, `stride` apart, to the first, relative to the largest score of all.
+    void join(const Span& first, int64_t head, float* spans, int64_t stride) const {
+        const AttentionItem own = item(first.row, head / span_group_, span_group_);
+        const int64_t width = padded(own.cache.v_dim), place = head % span_group_;
+        State& state = states_of(spans)[place];
+        float* sums = spans + place * width;
+        const float top_before = state.top;
+        for (int64_t s = 1; s < first.n; s++) state.top = std::max(state.top, states_of(spans + s * stride)[place].top);
+        const float rescale = std::exp(top_before - state.top);
+        state.total *= rescale;
+        run_.kernels.multiply_by(sums, rescale, width);
+        for (int64_t s = 1; s < first.n; s++) {
+            const State& other = states_of(spans + s * stride)[place];
+            const float weight = std::exp(other.top - state.top);
+            state.total += weight * other.total;
+            run_.kernels.add_weighted(&weight, sums + s * stride, width, 1, sums, width);
         }
-        finish(own.cache, sums, states_of(sums), group_, own.dst);
+        finish(own.cache, sums, &state, 1, own.dst + place * own.cache.v_dim);
     }
 
-    AttentionItem item(const RowRun& rows, int64_t head) const {
-        const int64_t q_stride = int64_t{p_.n_heads} * p_.k_head_dim, dst_stride = int64_t{p_.n_heads} * p_.v_head_dim;
-        return {
-            .cache = {.k_offset = p_.kv.k_offset,
-                      .v_offset = p_.kv.v_offset,
-                      .k_width = p_.kv.k_width,
-                      .v_width = p_.kv.v_width,
-                      .k_first = head * p_.k_head_dim,
-                      .v_first = head * p_.v_head_dim,
-                      .k_dim = p_.k_head_dim,
-                      .v_dim = p_.v_head_dim,
-                      .has_values = true},
-            .first_row = rows.first,
-            .n_rows = rows.n,
-            .n_heads = group_,
-            .q = run_.rows(op_.src[0]) + rows.first * q_stride + head * group_ * p_.k_head_dim,
-            .q_stride = q_stride,
-            .dst = run_.rows(op_.dst[0]) + rows.first * dst_stride + head * group_ * p_.v_head_dim,
-            .dst_stride = dst_stride,
-            .scale = p_.scale,
-        };
+    AttentionItem item(const RowRun& rows, int64_t number, int64_t group) const {
+        const CachedHeads& cache = heads_.first.cache;
+        const int64_t head = number * group;
+        AttentionItem own = heads_.first;
+        own.cache.k_first += number * heads_.k_step;
+        own.cache.v_first += number * heads_.v_step;
+        own.first_row = rows.first;
+        own.n_rows = rows.n;
+        own.n_heads = std::min(group, heads_.n_heads - head);
+        own.q += rows.first * own.q_stride + head * cache.k_dim;
+        own.dst += rows.first * own.dst_stride + head * cache.v_dim;
+        return own;
     }
 
     const Run& run_;
-    const ponder_op& op_;
-    const ponder_attention_params& p_;
-    const int64_t group_, span_floats_;
+    const AttentionHeads& heads_;
+    const int64_t span_group_, span_floats_;
 };
 
 }  // namespace
 
-void add_attention_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
-    const ponder_attention_params& p = op.params.attention;
-    const int64_t group = p.n_heads / p.n_kv_heads;
-    add_attend_sizes(program, p.k_head_dim, p.v_head_dim, kAttendRows * group, sizes);
-    const int64_t spans = kRowsOfWave * kMostSpans * p.n_kv_heads * group * (padded(p.v_head_dim) + 2);
-    sizes.spans = std::max(sizes.spans, static_cast<size_t>(spans));
+void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
+                     Sizes& sizes) {
+    const int64_t span_group = reads_same ? std::max(group, std::min(n_heads, kHeadsOfSpan)) : group;
+    add_attend_sizes(program, k_dim, v_dim, std::max(kAttendRows * group, span_group), sizes);
+    const int64_t n_groups = (n_heads + span_group - 1) / span_group;
+    grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));
 }
 
-void attention(const Run& run, std::span<const ponder_op> ops) { Attention(run, ops[0]).run(); }
+void attend_heads(const Run& run, const AttentionHeads& heads) { Attention(run, heads).run(); }
+
+void add_attention_sizes(const ponder_program& program, const ponder_op& op, Sizes& sizes) {
+    const ponder_attention_params& p = op.params.attention;
+    add_heads_sizes(program, p.k_head_dim, p.v_head_dim, p.n_heads, p.n_heads / p.n_kv_heads, false, sizes);
+}
+
+void attention(const Run& run, std::span<const ponder_op> ops) {
+    const ponder_op& op = ops[0];
+    const ponder_attention_params& p = op.params.attention;
+    attend_heads(run, {.first = {.cache = {.k_offset = p.kv.k_offset,
+                                           .v_offset = p.kv.v_offset,
+                                           .k_width = p.kv.k_width,
+                                           .v_width = p.kv.v_width,
+                                           .k_first = 0,
+                                           .v_first = 0,
+                                           .k_dim = p.k_head_dim,
+                                           .v_dim = p.v_head_dim,
+                                           .has_values = true},
+                                 .first_row = 0,
+                                 .n_rows = 0,
+                                 .n_heads = p.n_heads / p.n_kv_heads,
+                                 .q = run.rows(op.src[0]),
+                                 .q_stride = int64_t{p.n_heads} * p.k_head_dim,
+                                 .dst = run.rows(op.dst[0]),
+                                 .dst_stride = int64_t{p.n_heads} * p.v_head_dim,
+                                 .scale = p.scale},
+                       .n_heads = p.n_heads,
+                       .k_step = p.k_head_dim,
+                       .v_step = p.v_head_dim});
+}
 
 }  // namespace ponder::cpu

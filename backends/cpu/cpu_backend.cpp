@@ -91,6 +91,7 @@ ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_er
             const auto op = static_cast<int32_t>(step.ops.data() - run.program.ops);
             if (op < part.begin || op >= part.end) continue;
             if (run.should_stop()) return;
+            run.lists.release();
             step.run(run, step.ops);
         }
     });

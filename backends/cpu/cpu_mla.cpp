@@ -33,25 +33,18 @@ class MlaAttention {
           n_heads_(heads_at_once(p_.n_heads, n_rows_)),
           k_dim_(p_.n_latent + p_.n_rope),
           queries_(run.plan.latents.data()),
-          results_(queries_ + n_rows_ * n_heads_ * k_dim_),
-          runs_(list_row_runs(run.batch)) {}
+          results_(queries_ + n_rows_ * n_heads_ * k_dim_) {}
 
     void run() {
         if (can_expand(p_) && n_rows_ > 1) {  // a row alone never pays for the maps
-            const std::vector<RowRun> whole = list_row_runs(run_.batch, n_rows_);
+            const std::pmr::vector<RowRun> whole = list_row_runs(run_, n_rows_);
             if (is_cheaper_expanded(whole)) return run_expanded(whole);
         }
         for (first_head_ = 0; first_head_ < p_.n_heads; first_head_ += n_heads_) {
             const int64_t n = std::min<int64_t>(n_heads_, p_.n_heads - first_head_);
             in_pieces(n, p_.n_latent,
                       [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_queries(h, first, some, scratch); });
-            const int64_t n_items = (n + kHeadsOfItem - 1) / kHeadsOfItem;
-            run_.pool.parallel_for(static_cast<int64_t>(runs_.size()) * n_items, [&](int64_t i, int thread) {
-                if (run_.should_stop()) return;
-                const int64_t head = i % n_items * kHeadsOfItem;
-                attend(run_, item(runs_[static_cast<size_t>(i / n_items)], head, std::min(kHeadsOfItem, n - head)),
-                       run_.plan.threads[static_cast<size_t>(thread)]);
-            });
+            attend_heads(run_, {.first = first_item(std::min(kHeadsOfItem, n)), .n_heads = n, .k_step = 0, .v_step = 0});
             in_pieces(n, p_.v_head_dim,
                       [&](int64_t h, int64_t first, int64_t some, ThreadScratch& scratch) { map_results(h, first, some, scratch); });
             if (run_.should_stop()) return;
@@ -82,7 +75,9 @@ class MlaAttention {
             const int64_t head = i % p_.n_heads, head_dim = p_.n_nope + p_.n_rope, q_stride = p_.n_heads * head_dim,
                           dst_stride = int64_t{p_.n_heads} * p_.v_head_dim;
             const HeadMaps maps = decode_maps(head, scratch);
-            AttentionItem own = item(rows, head, 1);
+            AttentionItem own = first_item(1);
+            own.first_row = rows.first;
+            own.n_rows = rows.n;
             own.cache.v_dim = p_.v_head_dim;
             own.q = run_.rows(op_.src[0]) + rows.first * q_stride + head * head_dim;
             own.q_stride = q_stride;
@@ -132,7 +127,8 @@ class MlaAttention {
         });
     }
 
-    AttentionItem item(const RowRun& rows, int64_t head, int64_t n) const {
+    // The batch's first row and the group's first heads in the latent space.
+    AttentionItem first_item(int64_t n_heads) const {
         return {.cache = {.k_offset = p_.kv.k_offset,
                           .v_offset = 0,
                           .k_width = p_.kv.k_width,
@@ -142,12 +138,12 @@ class MlaAttention {
                           .k_dim = k_dim_,
                           .v_dim = p_.n_latent,
                           .has_values = false},
-                .first_row = rows.first,
-                .n_rows = rows.n,
-                .n_heads = n,
-                .q = queries_ + (rows.first * n_heads_ + head) * k_dim_,
+                .first_row = 0,
+                .n_rows = 0,
+                .n_heads = n_heads,
+                .q = queries_,
                 .q_stride = n_heads_ * k_dim_,
-                .dst = results_ + (rows.first * n_heads_ + head) * p_.n_latent,
+                .dst = results_,
                 .dst_stride = n_heads_ * p_.n_latent,
                 .scale = p_.scale};
     }
@@ -212,7 +208,6 @@ class MlaAttention {
     int64_t first_head_ = 0;                  // of the group
     float* queries_;                          // [n_rows_, n_heads_, n_latent + n_rope]
     float* results_;                          // [n_rows_, n_heads_, n_latent]
-    const std::vector<RowRun> runs_;
 };
 
 }  // namespace
@@ -221,7 +216,7 @@ void add_mla_sizes(const ponder_program& program, const ponder_op& op, int32_t m
     const ponder_mla_attention_params& p = op.params.mla_attention;
     const int64_t k_dim = p.n_latent + p.n_rope, widest = std::max(p.n_latent, p.n_nope);
     add_multiply_sizes(widest, max_rows, sizes);
-    add_attend_sizes(program, k_dim, p.n_latent, kAttendRows * kHeadsOfItem, sizes);
+    add_heads_sizes(program, k_dim, p.n_latent, p.n_heads, std::min<int64_t>(kHeadsOfItem, p.n_heads), true, sizes);
     if (can_expand(p)) {
         add_attend_sizes(program, p.n_nope + p.n_rope, p.v_head_dim, max_rows, sizes);
         add_expanded_sizes({nullptr, nullptr, p.n_nope, p.n_latent, p.n_rope}, p.v_head_dim, sizes);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mixture of experts: all experts of a window are one list of work over all threads.
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "activation.hpp"
@@ -16,7 +15,7 @@ constexpr int64_t kWindow = 256;  // places of the route that are worked on toge
 // Rows of a window that one expert works on: places [first, first + n).
 struct ExpertRows {
     int64_t first, n;
-    std::unique_ptr<HeldMatrix> gate, up, down;
+    HeldMatrix gate, up, down;
 };
 
 // Where a window's rows lie.
@@ -43,7 +42,7 @@ class Experts {
     }
 
     void run() {
-        const std::vector<Assignment> all = host::sort_assignments(run_, op_.src[1], run_.rows(op_.src[2]));
+        const std::pmr::vector<Assignment> all = host::sort_assignments(run_, op_.src[1], run_.rows(op_.src[2]));
         for (size_t i = 0; i < all.size(); i++) {
             if (i > 0 && all[i].expert == all[i - 1].expert) continue;
             for (const int s : {3, 4, 5}) host::prefetch(run_, op_.src[s], all[i].expert, false);
@@ -61,13 +60,17 @@ class Experts {
 
   private:
     void run_window(std::span<const Assignment> places) {
-        std::vector<ExpertRows> experts;
+        const auto is_next = [&](size_t i) { return i == 0 || places[i].expert != places[i - 1].expert; };
+        size_t n_experts = 0;
+        for (size_t i = 0; i < places.size(); i++) n_experts += is_next(i) ? 1 : 0;
+        std::pmr::vector<ExpertRows> experts(&run_.lists);
+        experts.reserve(n_experts);
         for (size_t i = 0; i < places.size(); i++) {
-            if (i > 0 && places[i].expert == places[i - 1].expert) {
+            if (!is_next(i)) {
                 experts.back().n++;
                 continue;
             }
-            const auto hold = [&](int s) { return std::make_unique<HeldMatrix>(run_, op_.src[s], places[i].expert); };
+            const auto hold = [&](int s) { return HeldMatrix(run_, op_.src[s], places[i].expert); };
             experts.push_back({static_cast<int64_t>(i), 1, hold(3), hold(4), hold(5)});
         }
         if (run_.should_stop()) return;
@@ -80,15 +83,14 @@ class Experts {
         };
         by_places([&](int64_t i, const ExpertRows& e) {
             const float* x = run_.rows(op_.src[0]) + places[static_cast<size_t>(i)].row * n_embd_;
-            put_row(*e.gate, e, i, x, rows_, rounded_);
-            if (!is_fused_ && form_for(run_, e.up->get(), e.n) != form_for(run_, e.gate->get(), e.n))
-                put_row(*e.up, e, i, x, rows_, rounded_);
+            put_row(e.gate, e, i, x, rows_, rounded_);
+            if (!is_fused_ && form_for(run_, e.up.get(), e.n) != form_for(run_, e.gate.get(), e.n)) put_row(e.up, e, i, x, rows_, rounded_);
         });
         in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
-        by_places([&](int64_t i, const ExpertRows& e) { put_row(*e.down, e, i, gates_ + i * n_ff_, gates_, hidden_); });
+        by_places([&](int64_t i, const ExpertRows& e) { put_row(e.down, e, i, gates_ + i * n_ff_, gates_, hidden_); });
         in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
-            const Product down = {.weight = e.down->get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
+            const Product down = {.weight = e.down.get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
             multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
                           scratch);
         });
@@ -110,7 +112,7 @@ class Experts {
 
     // Calls work(expert, first row of its matrix, rows, scratch) for all pieces of n_matrix_rows rows of all experts.
     template <class Work>
-    void in_pieces(const std::vector<ExpertRows>& experts, int64_t n_matrix_rows, const Work& work) {
+    void in_pieces(std::span<const ExpertRows> experts, int64_t n_matrix_rows, const Work& work) {
         const int64_t n_experts = static_cast<int64_t>(experts.size());
         int64_t most = 0;
         for (const ExpertRows& e : experts) most = std::max(most, e.n);
@@ -127,9 +129,9 @@ class Experts {
         const float* x = rows_ + e.first * n_embd_;
         const std::byte* rounded = rounded_ + e.first * RoundedLayout(n_embd_).n_bytes;
         float *gates = gates_ + e.first * n_ff_, *ups = ups_ + e.first * n_ff_;
-        multiply_rows(run_, {.weight = e.gate->get(), .dst = gates, .stride = n_ff_}, first, n, x, rounded, e.n, scratch);
+        multiply_rows(run_, {.weight = e.gate.get(), .dst = gates, .stride = n_ff_}, first, n, x, rounded, e.n, scratch);
         const int64_t up_first = is_fused_ ? n_ff_ : 0;
-        const Matrix& up = is_fused_ ? e.gate->get() : e.up->get();
+        const Matrix& up = is_fused_ ? e.gate.get() : e.up.get();
         multiply_rows(run_, {.weight = up, .dst = ups, .stride = n_ff_, .first_row = up_first}, up_first + first, n, x, rounded, e.n,
                       scratch);
         for (int64_t i = 0; i < e.n; i++) {

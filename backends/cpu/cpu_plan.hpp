@@ -163,6 +163,18 @@ struct AttentionItem {
     const HeadMaps* maps = nullptr;  // not null: a query has n_nope + n_rope elements, and there is one head
 };
 void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch);
+
+// All heads of an operator: groups of them read the same elements of the cache.
+struct AttentionHeads {
+    AttentionItem first;     // of the batch's first row, and its first group
+    int64_t n_heads;         // in all; the last group may be smaller
+    int64_t k_step, v_step;  // from one group's elements of a cached row to the next's. 0: all heads read the same, in groups of any size
+};
+// Every row of the batch, over all threads.
+void attend_heads(const Run& run, const AttentionHeads& heads);
+// Memory for that. The group's size is the one of AttentionHeads.
+void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
+                     Sizes& sizes);
 // n_queries: of an item, rows times heads.
 void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_queries, Sizes& sizes);
 void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes);
@@ -173,6 +185,6 @@ inline constexpr int64_t kAttendRows = 8;
 struct RowRun {
     int32_t first, n;
 };
-std::vector<RowRun> list_row_runs(const ponder_run& batch, int64_t max_rows = kAttendRows);
+std::pmr::vector<RowRun> list_row_runs(const Run& run, int64_t max_rows = kAttendRows);
 
 }  // namespace ponder::cpu

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 
 #include "base/result.hpp"
 #include "base/thread_pool.hpp"
@@ -30,6 +31,9 @@ struct ponder_compiled {
     int32_t max_rows = 0;
     ponder::host::RunCheck check;
     std::unique_ptr<float[]> scratch;  // [scratch_floats * max_rows]: the operands
+    // What operators list as they run; the lists of a prompt's rows may need more, and get it from the heap.
+    alignas(std::max_align_t) std::byte list_memory[32 * 1024];
+    std::pmr::monotonic_buffer_resource lists{list_memory, sizeof list_memory};
 };
 
 namespace ponder::host {

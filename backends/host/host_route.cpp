@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory_resource>
 #include <vector>
 
 #include "host_run.hpp"
@@ -23,13 +24,15 @@ void sort_best_first(int32_t* numbers, int64_t n, int64_t n_best, const Better& 
 
 class Router {
   public:
-    Router(const ponder_moe_route_params& params, int64_t n_experts, const float* bias)
+    Router(const ponder_moe_route_params& params, int64_t n_experts, const float* bias, std::pmr::memory_resource& lists)
         : p_(params),
           n_experts_(n_experts),
           bias_(bias),
-          scores_(static_cast<size_t>(n_experts)),
-          ranks_(static_cast<size_t>(n_experts)),
-          numbers_(static_cast<size_t>(n_experts)) {}
+          scores_(static_cast<size_t>(n_experts), &lists),
+          ranks_(static_cast<size_t>(n_experts), &lists),
+          group_ranks_(static_cast<size_t>(params.n_groups), &lists),
+          numbers_(static_cast<size_t>(n_experts), &lists),
+          groups_(static_cast<size_t>(params.n_groups), &lists) {}
 
     // Numbers and weights [n_used] of the experts of one row of logits [n_experts].
     void choose(const float* logits, float* experts, float* weights) {
@@ -63,8 +66,6 @@ class Router {
     // Fills numbers_ with the experts of the groups that take part; returns how many.
     int64_t list_candidates() {
         const int64_t group_size = n_experts_ / p_.n_groups;
-        std::vector<float> group_ranks(static_cast<size_t>(p_.n_groups));
-        std::vector<int32_t> groups(static_cast<size_t>(p_.n_groups));
         for (int32_t g = 0; g < p_.n_groups; g++) {
             float best = -std::numeric_limits<float>::infinity(), second = best;
             for (int64_t e = g * group_size; e < (g + 1) * group_size; e++) {
@@ -72,14 +73,14 @@ class Router {
                 second = std::max(second, std::min(best, rank));
                 best = std::max(best, rank);
             }
-            groups[static_cast<size_t>(g)] = g;
-            group_ranks[static_cast<size_t>(g)] = ordered(bias_ != nullptr && group_size > 1 ? best + second : best);
+            groups_[static_cast<size_t>(g)] = g;
+            group_ranks_[static_cast<size_t>(g)] = ordered(bias_ != nullptr && group_size > 1 ? best + second : best);
         }
-        sort_best_first(groups.data(), p_.n_groups, p_.n_groups_used, [&](int32_t g) { return group_ranks[static_cast<size_t>(g)]; });
+        sort_best_first(groups_.data(), p_.n_groups, p_.n_groups_used, [&](int32_t g) { return group_ranks_[static_cast<size_t>(g)]; });
         int64_t n = 0;
         for (int32_t g = 0; g < p_.n_groups_used; g++) {
             for (int64_t i = 0; i < group_size; i++)
-                numbers_[static_cast<size_t>(n++)] = static_cast<int32_t>(groups[static_cast<size_t>(g)] * group_size + i);
+                numbers_[static_cast<size_t>(n++)] = static_cast<int32_t>(groups_[static_cast<size_t>(g)] * group_size + i);
         }
         return n;
     }
@@ -87,8 +88,8 @@ class Router {
     const ponder_moe_route_params& p_;
     const int64_t n_experts_;
     const float* bias_;
-    std::vector<float> scores_, ranks_;
-    std::vector<int32_t> numbers_;
+    std::pmr::vector<float> scores_, ranks_, group_ranks_;
+    std::pmr::vector<int32_t> numbers_, groups_;
 };
 
 }  // namespace
@@ -96,7 +97,7 @@ class Router {
 void moe_route(const Run& run, const ponder_op& op) {
     const int64_t n_experts = run.width(op.src[0]), n_used = op.params.moe_route.n_used;
     const float* logits = run.rows(op.src[0]);
-    Router router(op.params.moe_route, n_experts, run.vector(op.src[1]));
+    Router router(op.params.moe_route, n_experts, run.vector(op.src[1]), run.lists);
     for (int64_t r = 0; r < run.n_rows(op.src[0]); r++)
         router.choose(logits + r * n_experts, run.rows(op.dst[0]) + r * n_used, run.rows(op.dst[1]) + r * n_used);
 }

@@ -3,6 +3,7 @@
 #include "host_run.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ponder::host {
 
@@ -42,14 +43,21 @@ HeldMatrix::HeldMatrix(const Run& run, int32_t weight, int32_t expert) : run_(ru
     if (!is_held_ && run.failure->status == PONDER_STATUS_OK) run.failure->status = PONDER_STATUS_INTERNAL;
 }
 
+HeldMatrix::HeldMatrix(HeldMatrix&& other) noexcept
+    : run_(other.run_),
+      weight_(other.weight_),
+      expert_(other.expert_),
+      matrix_(other.matrix_),
+      is_held_(std::exchange(other.is_held_, false)) {}
+
 HeldMatrix::~HeldMatrix() {
     if (is_held_) run_.batch.source->release(run_.batch.source->user_data, weight_, expert_);
 }
 
-std::vector<Assignment> sort_assignments(const Run& run, int32_t experts_id, const float* weights) {
+std::pmr::vector<Assignment> sort_assignments(const Run& run, int32_t experts_id, const float* weights) {
     const int64_t n_used = run.width(experts_id);
     const float* experts = run.rows(experts_id);
-    std::vector<Assignment> all;
+    std::pmr::vector<Assignment> all(&run.lists);
     all.reserve(static_cast<size_t>(run.n_rows(experts_id) * n_used));
     for (int64_t r = 0; r < run.n_rows(experts_id); r++) {
         for (int64_t k = r * n_used; k < (r + 1) * n_used; k++)

@@ -2,6 +2,7 @@
 // One run of a plan in host memory, as operators see it: where operands, weights and cache rows lie.
 #pragma once
 
+#include <memory_resource>
 #include <vector>
 
 #include "host_backend.hpp"
@@ -26,6 +27,7 @@ struct Run {
           scratch(plan.scratch.get()),
           max_rows(plan.max_rows),
           pool(*plan.device->pool),
+          lists(plan.lists),
           batch(run),
           failure(error) {}
 
@@ -33,6 +35,8 @@ struct Run {
     float* scratch;
     const int64_t max_rows;
     ThreadPool& pool;
+    // Memory for lists, of the thread that runs the operators; they end with the operator.
+    std::pmr::monotonic_buffer_resource& lists;
     const ponder_run& batch;
     ponder_error* failure;  // PONDER_STATUS_OK until an operator fails
 
@@ -58,8 +62,8 @@ class HeldMatrix {
   public:
     HeldMatrix(const Run& run, int32_t weight, int32_t expert);
     ~HeldMatrix();
-    HeldMatrix(const HeldMatrix&) = delete;
-    HeldMatrix& operator=(const HeldMatrix&) = delete;
+    HeldMatrix(HeldMatrix&& other) noexcept;
+    HeldMatrix& operator=(HeldMatrix&&) = delete;
 
     const Matrix& get() const { return matrix_; }
 
@@ -77,7 +81,7 @@ struct Assignment {
 };
 
 // A route's choices by expert, then row; without weights where `weights` is null.
-std::vector<Assignment> sort_assignments(const Run& run, int32_t experts_id, const float* weights);
+std::pmr::vector<Assignment> sort_assignments(const Run& run, int32_t experts_id, const float* weights);
 
 // Tells a streamed weight's source that an expert's matrix will be used.
 void prefetch(const Run& run, int32_t weight, int32_t expert, bool is_guess);

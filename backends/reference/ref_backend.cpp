@@ -65,7 +65,10 @@ ponder_status run_plan(ponder_compiled* plan, const ponder_run* batch, ponder_er
     return host::run_checked(plan, batch, err, [](ponder_compiled& own, const ponder_run& rows, ponder_error& failure) {
         const Run run(static_cast<Plan&>(own), rows, &failure);
         const host::RunPart part = host::part_of(run.program, rows);
-        for (int32_t i = part.begin; i < part.end && !run.should_stop(); i++) find_op(run.program.ops[i].kind)(run, run.program.ops[i]);
+        for (int32_t i = part.begin; i < part.end && !run.should_stop(); i++) {
+            run.lists.release();
+            find_op(run.program.ops[i].kind)(run, run.program.ops[i]);
+        }
     });
 }
 

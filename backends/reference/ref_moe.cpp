@@ -48,7 +48,7 @@ void add_moe_scratch(const ponder_program& program, const ponder_op& op, int32_t
 }
 
 void moe_ffn(const Run& run, const ponder_op& op) {
-    const std::vector<Assignment> all = host::sort_assignments(run, op.src[1], run.rows(op.src[2]));
+    const std::pmr::vector<Assignment> all = host::sort_assignments(run, op.src[1], run.rows(op.src[2]));
     std::vector<std::span<const Assignment>> by_expert;
     for (size_t begin = 0; begin < all.size();) {
         size_t end = begin;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory_resource>
 #include <numeric>
 #include <utility>
 
@@ -61,13 +62,17 @@ Result<void> Executor::expect_context(int64_t n_context) {
 }
 
 Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl& control) {
-    std::vector<int64_t> starts;  // [items], each sequence's length before
+    // Lists of a few rows stay on the stack.
+    std::byte memory[1024];
+    std::pmr::monotonic_buffer_resource lists(memory, sizeof memory);
+    std::pmr::vector<int64_t> starts(&lists);  // [items], each sequence's length before
+    starts.reserve(items.size());
     for (const EvaluateItem& item : items) starts.push_back(item.sequence->n_tokens());
     const auto undo = [&] {
         for (size_t i = 0; i < items.size(); i++) items[i].sequence->truncate(starts[i]);
     };
     try {
-        auto done = append(items, starts, control);
+        auto done = append(items, starts, control, lists);
         if (!done) undo();
         return done;
     } catch (...) {
@@ -76,8 +81,12 @@ Result<void> Executor::evaluate(std::span<const EvaluateItem> items, WorkControl
     }
 }
 
-Result<void> Executor::append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control) {
-    std::vector<Row> rows;
+Result<void> Executor::append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control,
+                              std::pmr::memory_resource& lists) {
+    size_t n_rows = 0;
+    for (const EvaluateItem& item : items) n_rows += item.tokens.size();
+    std::pmr::vector<Row> rows(&lists);
+    rows.reserve(n_rows);
     for (size_t i = 0; i < items.size(); i++) {
         for (size_t t = 0; t < items[i].tokens.size(); t++) rows.push_back({i, t, t + items[i].n_rows >= items[i].tokens.size()});
     }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -71,7 +72,8 @@ class Executor {
         : turns_(turns), budget_(budget), program_(std::move(program)), max_rows_(max_rows) {}
     Result<void> prepare(std::span<const std::unique_ptr<Device>> devices, const ModelFile& file, ExpertCache* experts);
     Result<void> run_stages(ponder_run& run, WorkControl& control);
-    Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control);
+    Result<void> append(std::span<const EvaluateItem> items, std::span<const int64_t> starts, WorkControl& control,
+                        std::pmr::memory_resource& lists);
     Result<void> run_rows(std::span<const EvaluateItem> items, std::span<const int64_t> starts, std::span<const Row> rows,
                           WorkControl& control);
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kArenaBytes = 1u << 20;
 constexpr uint64_t kMaxPagesPerArena = 1'024;
+constexpr size_t kFewestPages = 16;  // that a sequence has room to list
 
 uint64_t sum_bytes(const std::vector<KvShare>& shares) {
     uint64_t total = 0;
@@ -126,7 +127,8 @@ Result<void> KvSequence::extend(int64_t n) {
     if (auto own = make_last_page_own(); !own) return own.error();
     const auto needed = static_cast<size_t>((n_tokens_ + n + pool_->page_tokens() - 1) / pool_->page_tokens());
     const size_t before = pages_.size();
-    pages_.reserve(needed);
+    // Doubled, because decoding comes with one token at a time.
+    if (needed > pages_.capacity()) pages_.reserve(std::max({needed, 2 * pages_.capacity(), kFewestPages}));
     while (pages_.size() < needed) {
         const auto page = pool_->take();
         if (!page) {

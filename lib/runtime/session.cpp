@@ -3,6 +3,7 @@
 #include "runtime/session.hpp"
 
 #include <algorithm>
+#include <memory_resource>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -73,8 +74,13 @@ Result<void> Session::evaluate(std::span<const int32_t> tokens, float* logits, s
 }
 
 Result<void> Session::evaluate_batch(std::span<const BatchItem> items, ProgressCallback progress) {
-    std::vector<EvaluateItem> work;
-    std::vector<const std::atomic<bool>*> cancelled;
+    // Lists of a few sessions stay on the stack.
+    std::byte memory[1024];
+    std::pmr::monotonic_buffer_resource lists(memory, sizeof memory);
+    std::pmr::vector<EvaluateItem> work(&lists);
+    std::pmr::vector<const std::atomic<bool>*> cancelled(&lists);
+    work.reserve(items.size());
+    cancelled.reserve(items.size());
     for (const BatchItem& item : items) {
         const Session& session = *item.session;
         if (item.n_rows > item.tokens.size() || (item.n_rows > 0 && item.logits == nullptr)) {

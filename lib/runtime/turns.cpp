@@ -30,7 +30,7 @@ Result<void> Turns::begin(WorkControl& control) {
 void Turns::end() {
     {
         const std::lock_guard lock(mutex_);
-        queue_.pop_front();
+        queue_.erase(queue_.begin());
     }
     moved_.notify_all();
 }

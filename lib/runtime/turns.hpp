@@ -3,9 +3,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "base/result.hpp"
 #include "runtime/work.hpp"
@@ -22,7 +22,7 @@ class Turns {
   private:
     std::mutex mutex_;
     std::condition_variable moved_;
-    std::deque<std::thread::id> queue_;  // the first has the device
+    std::vector<std::thread::id> queue_;  // the first has the device
 };
 
 // Ends a turn that was begun.
