@@ -216,7 +216,12 @@ std::pmr::vector<RowRun> list_row_runs(const Run& run, int64_t max_rows) {
 
 namespace {
 
-int64_t n_spans(int64_t n_past) { return std::clamp<int64_t>(n_past / kSpanTokens, 1, kMostSpans); }
+// Tokens of a span of so many, in whole tiles.
+int64_t span_tokens(int64_t n_past) {
+    const int64_t even = (n_past + kMostSpans - 1) / kMostSpans;
+    return std::max(kSpanTokens, (even + kTileTokens - 1) / kTileTokens * kTileTokens);
+}
+int64_t n_spans(int64_t n_past) { return (n_past + span_tokens(n_past) - 1) / span_tokens(n_past); }
 
 // Rows that are alone and have a long past go through it in spans, the others as items of their own.
 class Attention {
@@ -265,7 +270,7 @@ class Attention {
         run_.pool.parallel_for(static_cast<int64_t>(wave.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             const Span& span = wave[static_cast<size_t>(i / n_groups)];
-            const int64_t end = n_past(span.row), tokens = (end + span.n - 1) / span.n;
+            const int64_t end = n_past(span.row), tokens = span_tokens(end);
             float* sums = memory + i * span_floats_;
             attend_row(run_, item(span.row, i % n_groups, span_group_), span.number * tokens, std::min(end, (span.number + 1) * tokens),
                        sums, states_of(sums), run_.plan.threads[static_cast<size_t>(thread)]);

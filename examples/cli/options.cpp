@@ -77,6 +77,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
     add_bytes(app, "--memory-cap", options.memory_cap,
               "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB");
+    add_word(
+        app, "--weights", options.weights, {"auto", "mapped", "copied"},
+        "Weights that the CPU reads: mapped from the file; copied into memory, in large pages; or auto, by what is quicker and there is");
     add_placement(app, options);
     app.add_option("--device-cache", options.device_cache,
                    "File that keeps what a GPU's driver compiled, for a quicker next start; made if it is not there")
@@ -112,6 +115,9 @@ ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& ba
     params.backend = options.backend.c_str();
     params.device = options.device ? *options.device + 1 : 0;
     params.memory_cap = options.memory_cap;
+    params.weights = options.weights == "copied"   ? PONDER_WEIGHTS_COPIED
+                     : options.weights == "mapped" ? PONDER_WEIGHTS_MAPPED
+                                                   : PONDER_WEIGHTS_AUTO;
     params.on_progress = ProgressBar::on_progress;
     params.progress_user_data = &bar;
     const bool has_share = options.device_layers || options.device_memory > 0;

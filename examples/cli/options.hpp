@@ -25,7 +25,8 @@ struct ModelOptions {
     std::optional<int32_t> n_threads;  // at least 1
     std::optional<int32_t> context;    // tokens, at least 1
     uint64_t seed = 0;
-    uint64_t memory_cap = 0;               // bytes; 0: none
+    uint64_t memory_cap = 0;  // bytes; 0: none
+    std::string weights = "auto";
     std::string device_cache;              // file; "": none
     std::optional<int32_t> device_layers;  // on the device, the others on the CPU
     uint64_t device_memory = 0;            // bytes of the device that layers may fill; 0: not asked for

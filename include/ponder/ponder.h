@@ -125,12 +125,21 @@ typedef int32_t (*ponder_progress_fn)(void *user_data, int32_t stage, double fra
 typedef struct ponder_model ponder_model;
 typedef struct ponder_placement ponder_placement; /* ponder_placement.h */
 
+/* Where the weights of a model that runs on the CPU lie. */
+typedef enum ponder_weights {
+    PONDER_WEIGHTS_AUTO = 0,   /* mapped; if large pages would make decoding quicker and four times as much memory is available, a thread of
+                                  low priority copies them meanwhile */
+    PONDER_WEIGHTS_MAPPED = 1, /* in the file's mapping: shared by processes, and the system's to give up when it needs the memory */
+    PONDER_WEIGHTS_COPIED = 2  /* in memory of the process, in large pages where the system has them, when opening returns: a file that is
+                                  edited or shortened is an error from then on, no fault. OUT_OF_MEMORY if so much is not available */
+} ponder_weights;
+
 typedef struct ponder_model_params {
     uint32_t struct_size;
     int32_t n_threads;      /* worker threads for CPU devices; 0: one for each fast core that this process may use */
     const char *backend;    /* "auto" (also NULL), "cpu", "vulkan", "reference", or a variant: "cpu/avx2" */
     int32_t device;         /* device number of ponder_device_describe plus one; 0: the backend's first */
-    int32_t reserved;       /* leave 0 */
+    int32_t weights;        /* a ponder_weights */
     uint64_t memory_cap;    /* bytes that model, caches and scratch may use together; 0: no cap. Experts beyond it are streamed */
     ponder_progress_fn on_progress; /* may be NULL */
     void *progress_user_data;
@@ -166,9 +175,9 @@ typedef struct ponder_model_info {
 #define PONDER_MODEL_INFO_INIT { sizeof(ponder_model_info), 0, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Opens a GGUF file (of split files: the first) or a Hugging Face folder (config.json and safetensors), maps it, checks every
- * hyper-parameter against the tensors, and makes it ready to compute. Weights are not copied. Costs: well under a second for files in the page cache.
+ * hyper-parameter against the tensors, and makes it ready to compute. Costs: for files in the page cache, a fraction of a second a GB of weights.
  * params: may be NULL. Errors: IO, FORMAT, LIMIT, UNSUPPORTED (architecture, tokenizer, type), MEMORY_CAP, NOT_FOUND (backend, device),
- * CANCELLED, OUT_OF_MEMORY. A file that is edited or shortened while mapped makes the process fault: replace files, do not rewrite them. */
+ * CANCELLED, OUT_OF_MEMORY. A file that is edited or shortened while its weights are mapped makes the process fault: replace files, do not rewrite them. */
 PONDER_API ponder_status ponder_model_open(const char *path, const ponder_model_params *params, ponder_model **out, ponder_error *err);
 /* Drops the caller's reference. Sessions on the model keep working. */
 PONDER_API void ponder_model_close(ponder_model *model);

@@ -43,6 +43,7 @@ enum class Stage : int32_t {
     kPrefill = PONDER_STAGE_PREFILL,
     kWrite = PONDER_STAGE_WRITE
 };
+enum class Weights : int32_t { kAuto = PONDER_WEIGHTS_AUTO, kMapped = PONDER_WEIGHTS_MAPPED, kCopied = PONDER_WEIGHTS_COPIED };
 enum class KvType : int32_t { kDefault = PONDER_KV_DEFAULT, kF32 = PONDER_KV_F32, kF16 = PONDER_KV_F16, kQ8_0 = PONDER_KV_Q8_0 };
 enum class FinishReason : int32_t {
     kStop = PONDER_FINISH_STOP,
@@ -71,6 +72,7 @@ struct ModelOptions {
     std::vector<std::byte> device_cache{};  // what Model::device_cache gave an earlier process; empty: none
     std::vector<DeviceShare> devices{};     // several, in the place of `backend` and `device`; the CPU runs the layers that they leave
     bool experts_on_cpu = false;            // routed experts run on the CPU, whatever runs their layers
+    Weights weights = Weights::kAuto;       // where those lie that the CPU reads
 };
 
 struct SessionOptions {
@@ -206,6 +208,7 @@ inline ponder_model_params model_params(const ModelOptions& options, Progress& p
     params.backend = c_text_or_null(options.backend, "backend");
     params.device = options.device ? *options.device + 1 : 0;
     params.memory_cap = options.memory_cap;
+    params.weights = static_cast<int32_t>(options.weights);
     params.on_progress = progress.c_fn();
     params.progress_user_data = &progress;
     params.device_cache = options.device_cache.empty() ? nullptr : options.device_cache.data();

@@ -6,15 +6,26 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "base/control_group.hpp"
+#include "base/small_file.hpp"
 
 namespace ponder {
 
 uint64_t memory_limit() {
     const uint64_t machine = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     return std::min(machine, memory_limit_of_groups());
+}
+
+uint64_t memory_available(const std::string& root) {
+    constexpr std::string_view kField = "MemAvailable:";  // "MemAvailable:   24196344 kB"
+    const std::string text = read_small_file(root + "/proc/meminfo");
+    const size_t field = text.find(kField), digits = text.find_first_of("0123456789", std::min(field, text.size()));
+    if (field == std::string::npos || digits == std::string::npos) return memory_limit();
+    const uint64_t kilobytes = parse_number(std::string_view(text).substr(digits)).value_or(0);
+    return std::min(1024 * kilobytes, memory_limit_of_groups(root));
 }
 
 MemoryBlock::MemoryBlock(size_t n_bytes) {

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace ponder {
 
 // Bytes of the machine's memory, or of the smallest limit that a control group sets on this process.
 uint64_t memory_limit();
+// What of it could be taken now without anything being written to disk for it, as far as the system tells; else all.
+uint64_t memory_available(const std::string& root = {});
 
 // Page-aligned memory that is not part of the heap, so that freeing it lowers what the process holds at once.
 class MemoryBlock {

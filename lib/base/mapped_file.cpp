@@ -7,11 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
 #include <system_error>
 #include <utility>
+
+#include "base/large_pages.hpp"
 
 namespace ponder {
 
@@ -110,11 +113,37 @@ void MappedFile::release(std::span<const std::byte> range) const {
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-void MappedFile::prefer_large_pages() const {
-#ifdef MADV_HUGEPAGE
-    // Only a hint: most file systems have large pages for what they read from now on, others none.
-    if (size_ > 0) ::madvise(const_cast<std::byte*>(data_), size_, MADV_HUGEPAGE);
-#endif
+Result<void> MappedFile::own(std::span<const std::byte> range,
+                             const std::function<Result<void>(std::span<std::byte>, uint64_t)>& fill) const {
+    if (range.empty()) return {};
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    const size_t begin = static_cast<size_t>(range.data() - data_) / page * page,
+                 end = (static_cast<size_t>(range.data() - data_) + range.size() + page - 1) / page * page, n = end - begin;
+    auto* place = const_cast<std::byte*>(data_) + begin;
+    // The copy begins as far behind a large page's boundary as its place does, so that moving it keeps large pages whole.
+    const size_t large = std::max<size_t>(large_page_size(), page);
+    const auto no_memory = [&] {
+        return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no memory for %zu of its bytes: %s", path_.c_str(), n,
+                          describe_errno(errno).c_str());
+    };
+    void* reserved = ::mmap(nullptr, n + large, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) return no_memory();
+    const size_t before = (reinterpret_cast<uintptr_t>(place) - reinterpret_cast<uintptr_t>(reserved)) % large;
+    struct Copy {
+        std::byte* data;
+        size_t size;
+        ~Copy() {
+            if (data != nullptr) ::munmap(data, size);
+        }
+    } copy{static_cast<std::byte*>(reserved) + before, n};
+    if (before > 0) ::munmap(reserved, before);
+    if (before < large) ::munmap(copy.data + n, large - before);
+    prefer_large_pages({copy.data, n});
+    if (auto filled = fill({copy.data, std::min(n, size_ - begin)}, begin); !filled) return filled;
+    if (::mprotect(copy.data, n, PROT_READ) != 0) return no_memory();
+    if (::mremap(copy.data, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) return no_memory();
+    copy.data = nullptr;
+    return {};
 }
 
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -36,8 +37,11 @@ class MappedFile {
     // Gives back the memory of the whole pages inside `range`, a part of bytes(): it stays readable and is read again when touched. For
     // those that stream through files larger than memory.
     void release(std::span<const std::byte> range) const;
-    // Before all of the file is read: pages that translate faster, some of which then hold more than was asked for.
-    void prefer_large_pages() const;
+    // Puts a copy of the whole pages around `range`, a part of bytes(), in their place, in memory of this process and large pages where the
+    // system has them: what happens to the file does not change it any more, and release() must not be called on it. fill(copy, offset)
+    // reads the file's bytes from `offset` on to `copy`. Bytes stay readable throughout; after an error they are the file's as before.
+    // Errors: OUT_OF_MEMORY, and those of fill.
+    Result<void> own(std::span<const std::byte> range, const std::function<Result<void>(std::span<std::byte>, uint64_t)>& fill) const;
     const std::string& path() const { return path_; }
 
   private:

@@ -73,7 +73,7 @@ Result<PlacementOptions> to_placement(const ponder_placement* given) {
 Result<ModelOptions> to_model_options(const ponder_model_params* params) {
     const auto p = read_struct(params, "ponder_model_params");
     if (!p) return p.error();
-    if (auto zero = require_zero(p->reserved, "ponder_model_params"); !zero) return zero.error();
+    if (p->weights < 0 || p->weights > PONDER_WEIGHTS_COPIED) return out_of_range("weights", p->weights, "a ponder_weights");
     if (p->n_threads < 0 || p->n_threads > limits::kMaxThreads) {
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_threads is %d, it must be 0 to %d", p->n_threads, limits::kMaxThreads);
     }
@@ -90,7 +90,8 @@ Result<ModelOptions> to_model_options(const ponder_model_params* params) {
                         .memory_cap = p->memory_cap,
                         .progress = {p->on_progress, p->progress_user_data},
                         .device_cache = {static_cast<const std::byte*>(p->device_cache), p->device_cache_size},
-                        .placement = std::move(*placement)};
+                        .placement = std::move(*placement),
+                        .weights = static_cast<WeightMemory>(p->weights)};
 }
 
 Result<SessionOptions> to_session_options(const ponder_session_params* params) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/host_memory.hpp"
 #include "base/log.hpp"
 #include "device/self_test.hpp"
 #include "runtime/expert_source.hpp"
@@ -21,8 +20,6 @@ constexpr float kDefaultTemperature = 0.6f, kDefaultTopP = 0.95f;
 
 // Share of opening's progress that is done when the weights are read.
 constexpr double kShareBeforeWeights = 0.4;
-// Read between two looks at whether opening was cancelled.
-constexpr size_t kReadBytes = 32u << 20;
 
 // A value of the file if it is there and sane; files may hold anything.
 float sampling_value(const Metadata& metadata, const char* key, float low, float high, float fallback) {
@@ -142,8 +139,15 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
     if (*fits && model->device().backend().buffer_import != nullptr) {
-        for (const MappedFile& mapped : model->file_.files) mapped.prefer_large_pages();
-        if (auto read = read_weights(weights, control); !read) return with_context(read.error(), path);
+        const auto& devices = model->placement_->devices();
+        const bool is_on_host = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_host; });
+        // GPUs have imported the mapping as it is.
+        const WeightMemory memory = is_on_host ? options.weights : WeightMemory::kMapped;
+        const auto report = [&](double fraction) { return stop_at(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * fraction); };
+        const std::span<const MappedFile> files = model->file_.files;
+        if (auto read = load_weights(files, weights, memory == WeightMemory::kCopied, model->info_.n_threads, report); !read)
+            return with_context(read.error(), path);
+        if (memory == WeightMemory::kAuto) model->copier_ = WeightCopier::start(files, weights);
     }
     if (stop_at(1.0)) return cancelled;
     return model;
@@ -225,25 +229,6 @@ void Model::forget_vocabulary() {
         }
         file_.files[i].release(file_.files[i].bytes().first(static_cast<size_t>(first)));
     }
-}
-
-// Brings in what a first token would otherwise wait for page by page.
-Result<void> Model::read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control) {
-    uint64_t total = 0, done = 0;
-    for (const auto& bytes : weights) total += bytes.size();
-    for (auto bytes : weights) {
-        while (!bytes.empty()) {
-            const auto part = bytes.first(std::min(bytes.size(), kReadBytes));
-            touch_pages(part);
-            bytes = bytes.subspan(part.size());
-            done += part.size();
-            control.set_fraction(kShareBeforeWeights +
-                                 (1.0 - kShareBeforeWeights) * static_cast<double>(done) / static_cast<double>(total));
-            control.report(false);
-            if (control.should_stop()) return make_error(PONDER_STATUS_CANCELLED, "opening was cancelled");
-        }
-    }
-    return {};
 }
 
 Result<std::unique_ptr<Executor>> Model::make_executor(PlacedProgram program) {

@@ -21,6 +21,7 @@
 #include "runtime/placement.hpp"
 #include "runtime/sampler.hpp"
 #include "runtime/text_side.hpp"
+#include "runtime/weight_loading.hpp"
 #include "runtime/weight_placement.hpp"
 
 namespace ponder {
@@ -32,6 +33,7 @@ struct ModelOptions {
     ProgressCallback progress;
     std::span<const std::byte> device_cache{};  // of an earlier process; read while the model opens
     PlacementOptions placement{};               // with devices, these take the place of `device`
+    WeightMemory weights = WeightMemory::kAuto;
 };
 
 // Where a model of these options runs. `program`: with a cache in F32. Errors: NOT_FOUND.
@@ -76,7 +78,6 @@ class Model {
     Result<bool> place_weights(PlacedProgram& program);
     Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);
     void forget_vocabulary();
-    static Result<void> read_weights(std::span<const std::span<const std::byte>> weights, WorkControl& control);
     Executor* find_executor(int32_t kv_type);
     int64_t n_tokens_run() const;
     Result<std::unique_ptr<Executor>> make_executor(PlacedProgram program);
@@ -98,6 +99,7 @@ class Model {
     mutable std::mutex executors_mutex_;
     std::map<int32_t, std::unique_ptr<Executor>> executors_;  // by cache type; their programs point into file_
     bool is_executor_used_ = false;                           // whether a session has asked for one
+    std::unique_ptr<WeightCopier> copier_;                    // of file_'s weights; null if they stay where they are
 };
 
 }  // namespace ponder

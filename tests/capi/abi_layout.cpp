@@ -30,7 +30,7 @@ PONDER_TEST_FIELD(ponder_model_params, struct_size, 0, 4);
 PONDER_TEST_FIELD(ponder_model_params, n_threads, 4, 4);
 PONDER_TEST_FIELD(ponder_model_params, backend, 8, 8);
 PONDER_TEST_FIELD(ponder_model_params, device, 16, 4);
-PONDER_TEST_FIELD(ponder_model_params, reserved, 20, 4);
+PONDER_TEST_FIELD(ponder_model_params, weights, 20, 4);
 PONDER_TEST_FIELD(ponder_model_params, memory_cap, 24, 8);
 PONDER_TEST_FIELD(ponder_model_params, on_progress, 32, 8);
 PONDER_TEST_FIELD(ponder_model_params, progress_user_data, 40, 8);

@@ -233,11 +233,11 @@ TEST_CASE("capi_errors: buffers report the size that they need") {
     ponder_text_close(text);
 }
 
-TEST_CASE("capi_errors: reserved fields are for later versions") {
+TEST_CASE("capi_errors: reserved fields and values are for later versions") {
     ponder_model* model = nullptr;
     ponder_model_params model_params = PONDER_MODEL_PARAMS_INIT;
-    model_params.reserved = 1;
-    CHECK(ponder_model_open(ponder_test::tiny_model().c_str(), &model_params, &model, nullptr) == PONDER_STATUS_UNSUPPORTED);
+    model_params.weights = 3;
+    CHECK(ponder_model_open(ponder_test::tiny_model().c_str(), &model_params, &model, nullptr) == PONDER_STATUS_INVALID_ARGUMENT);
     model = ponder_test::open_tiny_model();
     ponder_session* session = nullptr;
     ponder_session_params session_params = PONDER_SESSION_PARAMS_INIT;

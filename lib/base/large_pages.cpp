@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads /sys/kernel/mm/transparent_hugepage and /proc/self/smaps.
+#include "base/large_pages.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include "base/small_file.hpp"
+
+namespace ponder {
+
+uint64_t large_page_size(const std::string& root) {
+    const std::string folder = root + "/sys/kernel/mm/transparent_hugepage/";
+    const std::string modes = read_small_file(folder + "enabled");  // "always [madvise] never"
+    if (modes.find("[always]") == std::string::npos && modes.find("[madvise]") == std::string::npos) return 0;
+    return parse_number(read_small_file(folder + "hpage_pmd_size")).value_or(0);
+}
+
+uint64_t bytes_in_large_pages(std::span<const std::byte> mapping, const std::string& root) {
+    constexpr std::string_view kField = "FilePmdMapped:";  // "FilePmdMapped:     2048 kB"
+    const auto first = reinterpret_cast<uintptr_t>(mapping.data()), last = first + mapping.size();
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen((root + "/proc/self/smaps").c_str(), "re"), std::fclose);
+    if (file == nullptr) return 0;
+    uint64_t total = 0;
+    bool is_inside = false;
+    // Longer lines are names of files; what is left of them looks like no other line.
+    for (char buffer[512]; std::fgets(buffer, sizeof buffer, file.get()) != nullptr;) {
+        const std::string_view line = buffer;
+        unsigned long long begin = 0, end = 0;
+        if (std::sscanf(buffer, "%llx-%llx ", &begin, &end) == 2) {
+            is_inside = begin >= first && begin < last;
+        } else if (is_inside && line.starts_with(kField)) {
+            const size_t digits = line.find_first_of("0123456789");
+            if (digits != std::string_view::npos) total += 1024 * parse_number(line.substr(digits)).value_or(0);
+        }
+    }
+    return total;
+}
+
+void prefer_large_pages(std::span<const std::byte> memory) {
+#ifdef MADV_HUGEPAGE
+    if (!memory.empty()) ::madvise(const_cast<std::byte*>(memory.data()), memory.size(), MADV_HUGEPAGE);
+#else
+    static_cast<void>(memory);
+#endif
+}
+
+}  // namespace ponder
