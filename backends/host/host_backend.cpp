@@ -61,20 +61,20 @@ int32_t device_threads(const ponder_device_handle* device) { return device->pool
 ponder_status buffer_alloc(ponder_device_handle*, uint64_t n_bytes, ponder_buffer** out, ponder_error* err) {
     *out = nullptr;
     std::unique_ptr<ponder_buffer> buffer(new (std::nothrow) ponder_buffer);
-    if (buffer != nullptr && n_bytes <= std::numeric_limits<size_t>::max() / 2) buffer->owned.reset(new (std::nothrow) std::byte[n_bytes]);
-    if (buffer == nullptr || buffer->owned == nullptr) {
+    if (buffer != nullptr && n_bytes <= std::numeric_limits<size_t>::max() / 2) buffer->owned = MemoryBlock(static_cast<size_t>(n_bytes));
+    if (buffer == nullptr || buffer->owned.bytes().size() < n_bytes) {
         char message[96];
         std::snprintf(message, sizeof message, "no memory for a buffer of %llu bytes", static_cast<unsigned long long>(n_bytes));
         return report(err, PONDER_STATUS_OUT_OF_MEMORY, message);
     }
-    buffer->data = buffer->owned.get();
+    buffer->data = buffer->owned.bytes().data();
     buffer->n_bytes = n_bytes;
     *out = buffer.release();
     return PONDER_STATUS_OK;
 }
 
 ponder_status buffer_import(ponder_device_handle*, const void* data, uint64_t n_bytes, ponder_buffer** out, ponder_error* err) {
-    *out = new (std::nothrow) ponder_buffer{nullptr, static_cast<const std::byte*>(data), n_bytes};
+    *out = new (std::nothrow) ponder_buffer{{}, static_cast<const std::byte*>(data), n_bytes};
     return *out != nullptr ? PONDER_STATUS_OK : report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory for a buffer");
 }
 
@@ -82,9 +82,9 @@ void buffer_free(ponder_device_handle*, ponder_buffer* buffer) { delete buffer; 
 
 ponder_status buffer_write(ponder_device_handle*, ponder_buffer* buffer, uint64_t offset, const void* src, uint64_t n_bytes,
                            ponder_error* err) {
-    if (buffer->owned == nullptr || !fits(buffer, offset, n_bytes))
+    if (buffer->owned.bytes().empty() || !fits(buffer, offset, n_bytes))
         return report(err, PONDER_STATUS_INVALID_ARGUMENT, "write past a buffer's end");
-    std::memcpy(buffer->owned.get() + offset, src, n_bytes);
+    std::memcpy(buffer->owned.bytes().data() + offset, src, n_bytes);
     return PONDER_STATUS_OK;
 }
 

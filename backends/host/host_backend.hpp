@@ -7,6 +7,7 @@
 #include <memory>
 #include <memory_resource>
 
+#include "base/host_memory.hpp"
 #include "base/result.hpp"
 #include "base/thread_pool.hpp"
 #include "ponder/ponder_backend.h"
@@ -19,7 +20,7 @@ struct ponder_device_handle {
 };
 
 struct ponder_buffer {
-    std::unique_ptr<std::byte[]> owned;  // null if the memory is imported
+    ponder::MemoryBlock owned;  // empty if the memory is imported
     const std::byte* data = nullptr;
     uint64_t n_bytes = 0;
 };

@@ -30,7 +30,7 @@ std::byte* Run::cache_row(int32_t sequence, int64_t position, uint64_t offset, u
     const int32_t page = batch.kv[sequence].pages[position / program.kv_page_tokens];
     const ponder_buffer* arena = batch.arenas[page / batch.pages_per_arena];
     const uint64_t begin = static_cast<uint64_t>(page % batch.pages_per_arena) * program.kv_page_bytes + offset;
-    return arena->owned.get() + begin + static_cast<uint64_t>(position % program.kv_page_tokens) * row_bytes;
+    return arena->owned.bytes().data() + begin + static_cast<uint64_t>(position % program.kv_page_tokens) * row_bytes;
 }
 
 HeldMatrix::HeldMatrix(const Run& run, int32_t weight, int32_t expert) : run_(run), weight_(weight), expert_(expert) {

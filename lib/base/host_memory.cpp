@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/control_group.hpp"
+#include "base/large_pages.hpp"
 #include "base/small_file.hpp"
 
 namespace ponder {
@@ -30,10 +31,19 @@ uint64_t memory_available(const std::string& root) {
 
 MemoryBlock::MemoryBlock(size_t n_bytes) {
     if (n_bytes == 0) return;
-    void* data = ::mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) return;
-    data_ = static_cast<std::byte*>(data);
+    static const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE)), large = static_cast<size_t>(large_page_size());
+    const size_t n_mapped = (n_bytes + page - 1) / page * page, spare = large != 0 && n_bytes >= large ? large : 0;
+    if (n_mapped < n_bytes || n_mapped + spare < n_mapped) return;
+    void* mapped = ::mmap(nullptr, n_mapped + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return;
+    data_ = static_cast<std::byte*>(mapped);
     size_ = n_bytes;
+    if (spare == 0) return;
+    const size_t before = (large - reinterpret_cast<uintptr_t>(mapped) % large) % large;
+    data_ += before;
+    if (before > 0) ::munmap(mapped, before);
+    if (before < spare) ::munmap(data_ + n_mapped, spare - before);
+    prefer_large_pages({data_, n_mapped});
 }
 
 MemoryBlock::MemoryBlock(MemoryBlock&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

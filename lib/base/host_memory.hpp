@@ -14,7 +14,8 @@ uint64_t memory_limit();
 // What of it could be taken now without anything being written to disk for it, as far as the system tells; else all.
 uint64_t memory_available(const std::string& root = {});
 
-// Page-aligned memory that is not part of the heap, so that freeing it lowers what the process holds at once.
+// Page-aligned zeros that are not part of the heap, so that freeing them lowers what the process holds at once; in large pages where the
+// system has them and they are filled.
 class MemoryBlock {
   public:
     MemoryBlock() = default;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint64_t kArenaBytes = 1u << 20;
 constexpr uint64_t kMaxPagesPerArena = 1'024;
+// Pages of at least so many bytes are gathered to more than kLargeArenaBytes, most of which then lies in large pages of the system.
+constexpr uint64_t kLargePageBytes = kArenaBytes / 4, kLargeArenaBytes = 8 * kArenaBytes;
 constexpr size_t kFewestPages = 16;  // that a sequence has room to list
 
 uint64_t sum_bytes(const std::vector<KvShare>& shares) {
@@ -22,7 +24,8 @@ uint64_t sum_bytes(const std::vector<KvShare>& shares) {
 }  // namespace
 
 uint64_t KvPool::pages_in_arena(uint64_t page_bytes) {
-    return std::clamp<uint64_t>(kArenaBytes / std::max<uint64_t>(1, page_bytes), 1, kMaxPagesPerArena);
+    if (page_bytes >= kLargePageBytes) return kLargeArenaBytes / page_bytes + 1;
+    return std::min(kArenaBytes / std::max<uint64_t>(1, page_bytes), kMaxPagesPerArena);
 }
 
 KvPool::KvPool(std::vector<KvShare> shares, MemoryBudget& budget, int32_t page_tokens)

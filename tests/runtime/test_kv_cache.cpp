@@ -16,8 +16,9 @@ struct Fixture {
         auto opened = Device::open(*find_device(0), 1);
         REQUIRE(opened);
         device = std::move(*opened);
-        pool = std::make_shared<KvPool>(*device, budget, 1 << 20, 4);
+        pool = std::make_shared<KvPool>(*device, budget, kPageBytes, 4);
     }
+    static constexpr uint64_t kPageBytes = 16 << 20;  // each an arena of its own
     std::unique_ptr<Device> device;
     MemoryBudget budget;
     std::shared_ptr<KvPool> pool;
@@ -59,7 +60,7 @@ TEST_CASE("kv_cache: a fork shares full pages and copies the one that it writes"
 }
 
 TEST_CASE("kv_cache: a memory cap is kept, and what was there stays") {
-    Fixture f(3 << 20);
+    Fixture f(3 * Fixture::kPageBytes);
     KvSequence sequence(f.pool);
     REQUIRE(sequence.extend(8));
     const auto grown = sequence.extend(4 * 100);
@@ -67,6 +68,14 @@ TEST_CASE("kv_cache: a memory cap is kept, and what was there stays") {
     CHECK(grown.error().status == PONDER_STATUS_MEMORY_CAP);
     CHECK(sequence.n_tokens() == 8);
     CHECK(sequence.pages().size() == 2);
-    CHECK(f.budget.used() <= 3 << 20);
+    CHECK(f.budget.used() <= 3 * Fixture::kPageBytes);
     CHECK(sequence.extend(4));
+}
+
+TEST_CASE("kv_cache: small pages share an arena of a megabyte, large ones fill large pages of the system") {
+    CHECK(KvPool::pages_in_arena(0) == 1'024);
+    CHECK(KvPool::pages_in_arena(1'000) == 1'024);
+    CHECK(KvPool::pages_in_arena(100'000) == 10);
+    CHECK(KvPool::pages_in_arena(1'835'008) == 5);
+    CHECK(KvPool::pages_in_arena(20'000'000) == 1);
 }
