@@ -22,13 +22,13 @@ inline ponder::DeviceShare share_of(const std::string& backend, int32_t n_layers
 // A backend in host memory that is not the reference, where the build has one.
 inline std::string host_backend() { return ponder::choose_device({.backend = "cpu"}) ? "cpu" : "reference"; }
 
-inline ponder::ModelOptions split_options(std::vector<ponder::DeviceShare> devices, bool has_experts_on_cpu = false,
-                                          uint64_t memory_cap = 0) {
+inline ponder::ModelOptions split_options(std::vector<ponder::DeviceShare> devices,
+                                          ponder::ExpertPlacement experts = ponder::ExpertPlacement::kWithLayer, uint64_t memory_cap = 0) {
     ponder::ModelOptions options;
     options.n_threads = 1;
     options.memory_cap = memory_cap;
     options.placement.devices = std::move(devices);
-    options.placement.has_experts_on_cpu = has_experts_on_cpu;
+    options.placement.experts = experts;
     return options;
 }
 
@@ -39,8 +39,9 @@ inline std::shared_ptr<ponder::Model> open_whole(const std::string& path, const 
 }
 
 inline std::shared_ptr<ponder::Model> open_split(const std::string& path, std::vector<ponder::DeviceShare> devices,
-                                                 bool has_experts_on_cpu = false, uint64_t memory_cap = 0) {
-    auto model = ponder::Model::open(path, split_options(std::move(devices), has_experts_on_cpu, memory_cap));
+                                                 ponder::ExpertPlacement experts = ponder::ExpertPlacement::kWithLayer,
+                                                 uint64_t memory_cap = 0) {
+    auto model = ponder::Model::open(path, split_options(std::move(devices), experts, memory_cap));
     REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
     return *model;
 }

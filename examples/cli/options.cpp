@@ -45,8 +45,10 @@ void add_placement(CLI::App& app, ModelOptions& options) {
     add_integer<int32_t>(app, "--device-layers", options.device_layers, 0, kMaxInt, "Layers to run on the device; the CPU runs the others");
     add_bytes(app, "--device-memory", options.device_memory,
               "Run as many layers on the device as fit into so many of its bytes; the CPU runs the others");
-    app.add_flag("--experts-on-cpu", options.has_experts_on_cpu,
-                 "Run routed experts on the CPU, and the rest of their layers on the device");
+    add_word(app, "--experts", options.experts, {"layer", "cpu", "memory"},
+             "Where routed experts run: with their layer, on the CPU, or on the device as far as its memory holds them");
+    app.add_flag_callback(
+        "--experts-on-cpu", [&options] { options.experts = "cpu"; }, "The same as --experts cpu");
 }
 
 }  // namespace
@@ -121,8 +123,10 @@ ponder_model_params to_model_params(const ModelOptions& options, ProgressBar& ba
     params.on_progress = ProgressBar::on_progress;
     params.progress_user_data = &bar;
     const bool has_share = options.device_layers || options.device_memory > 0;
-    if (!has_share && !options.has_experts_on_cpu) return params;
-    placement.placement.experts_on_cpu = options.has_experts_on_cpu ? 1 : 0;
+    if (!has_share && options.experts == "layer") return params;
+    placement.placement.experts = options.experts == "cpu"      ? PONDER_EXPERTS_ON_CPU
+                                  : options.experts == "memory" ? PONDER_EXPERTS_BY_MEMORY
+                                                                : PONDER_EXPERTS_WITH_LAYER;
     params.placement = &placement.placement;
     if (!has_share) return params;
     placement.device.backend = std::exchange(params.backend, nullptr);

@@ -30,7 +30,7 @@ struct ModelOptions {
     std::string device_cache;              // file; "": none
     std::optional<int32_t> device_layers;  // on the device, the others on the CPU
     uint64_t device_memory = 0;            // bytes of the device that layers may fill; 0: not asked for
-    bool has_experts_on_cpu = false;
+    std::string experts = "layer";
     bool is_json = false;
 };
 

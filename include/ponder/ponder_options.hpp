@@ -44,6 +44,11 @@ enum class Stage : int32_t {
     kWrite = PONDER_STAGE_WRITE
 };
 enum class Weights : int32_t { kAuto = PONDER_WEIGHTS_AUTO, kMapped = PONDER_WEIGHTS_MAPPED, kCopied = PONDER_WEIGHTS_COPIED };
+enum class Experts : int32_t {
+    kWithLayer = PONDER_EXPERTS_WITH_LAYER,
+    kOnCpu = PONDER_EXPERTS_ON_CPU,
+    kByMemory = PONDER_EXPERTS_BY_MEMORY
+};
 enum class KvType : int32_t { kDefault = PONDER_KV_DEFAULT, kF32 = PONDER_KV_F32, kF16 = PONDER_KV_F16, kQ8_0 = PONDER_KV_Q8_0 };
 enum class FinishReason : int32_t {
     kStop = PONDER_FINISH_STOP,
@@ -71,7 +76,7 @@ struct ModelOptions {
     ProgressFn on_progress{};
     std::vector<std::byte> device_cache{};  // what Model::device_cache gave an earlier process; empty: none
     std::vector<DeviceShare> devices{};     // several, in the place of `backend` and `device`; the CPU runs the layers that they leave
-    bool experts_on_cpu = false;            // routed experts run on the CPU, whatever runs their layers
+    Experts experts = Experts::kWithLayer;  // where routed experts run
     Weights weights = Weights::kAuto;       // where those lie that the CPU reads
 };
 
@@ -200,7 +205,7 @@ inline ponder_model_params model_params(const ModelOptions& options, Progress& p
         c.memory_bytes = share.memory_bytes;
         if (share.n_layers) c.n_layers = *share.n_layers == 0 ? PONDER_LAYERS_NONE : *share.n_layers;
     }
-    placement.c.experts_on_cpu = options.experts_on_cpu ? 1 : 0;
+    placement.c.experts = static_cast<int32_t>(options.experts);
     placement.c.devices = placement.shares.empty() ? nullptr : placement.shares.data();
     placement.c.n_devices = placement.shares.size();
     ponder_model_params params = PONDER_MODEL_PARAMS_INIT;
@@ -213,7 +218,7 @@ inline ponder_model_params model_params(const ModelOptions& options, Progress& p
     params.progress_user_data = &progress;
     params.device_cache = options.device_cache.empty() ? nullptr : options.device_cache.data();
     params.device_cache_size = options.device_cache.size();
-    if (!options.devices.empty() || options.experts_on_cpu) params.placement = &placement.c;
+    if (!options.devices.empty() || options.experts != Experts::kWithLayer) params.placement = &placement.c;
     return params;
 }
 

@@ -2,7 +2,8 @@
 /* ponder.h's part on models that are shared among devices. ponder.h includes it; either may be included first.
  *
  * A model that a GPU's memory does not hold still uses the GPU: it runs as many of the layers as fit, and the CPU runs the others. Of a model with
- * experts, the routed ones are nearly all of the bytes and little of the work; they may stay on the CPU while the GPU runs everything else. Each
+ * experts, the routed ones are nearly all of the bytes and little of the work; all of them, or those that the GPU's memory does not hold, may stay on
+ * the CPU while the GPU runs everything else. Each
  * device holds the weights and the cache of its own layers only, and a few rows of numbers pass between devices for each token.
  *
  *     ponder_device_share gpu = PONDER_DEVICE_SHARE_INIT;
@@ -28,6 +29,14 @@ extern "C" {
 /* ponder_device_share.n_layers: no layers, but for those that are left over. */
 #define PONDER_LAYERS_NONE (-1)
 
+/* Where the routed experts of a model run; models without experts have none to place. */
+typedef enum ponder_experts {
+    PONDER_EXPERTS_WITH_LAYER = 0, /* with their layer */
+    PONDER_EXPERTS_ON_CPU = 1,     /* where the layers that are left would */
+    PONDER_EXPERTS_BY_MEMORY = 2   /* as 1, but for as many of each device's layers, from its first on, as its memory_bytes holds beside the rest.
+                                    * Experts that are read when needed are all the CPU's: a model that needs that takes 1 */
+} ponder_experts;
+
 /* What one device is to have of a model. */
 typedef struct ponder_device_share {
     uint32_t struct_size;       /* also the stride of an array */
@@ -46,7 +55,7 @@ typedef struct ponder_device_share {
  * may be in the list more than once, such as for two of its variants. */
 struct ponder_placement {
     uint32_t struct_size;
-    int32_t experts_on_cpu;     /* 1: routed experts run where the layers that are left would; 0: with their layer */
+    int32_t experts;            /* a ponder_experts */
     const ponder_device_share *devices; /* [n_devices], borrowed for the call; may be NULL if n_devices is 0: the device of ponder_model_params */
     size_t n_devices;           /* at most 16 */
 };

@@ -52,7 +52,8 @@ Result<PlacementOptions> to_placement(const ponder_placement* given) {
     if (!p) return p.error();
     if (p->n_devices > limits::kMaxDevices || (p->n_devices > 0 && p->devices == nullptr))
         return make_error(PONDER_STATUS_INVALID_ARGUMENT, "n_devices is %zu, the limit is %zu", p->n_devices, limits::kMaxDevices);
-    PlacementOptions placement{.has_experts_on_cpu = p->experts_on_cpu != 0};
+    if (p->experts < 0 || p->experts > PONDER_EXPERTS_BY_MEMORY) return out_of_range("experts", p->experts, "a ponder_experts");
+    PlacementOptions placement{.experts = static_cast<ExpertPlacement>(p->experts)};
     const char* next = reinterpret_cast<const char*>(p->devices);
     for (size_t i = 0; i < p->n_devices; i++) {
         const auto share = read_struct(reinterpret_cast<const ponder_device_share*>(next), "ponder_device_share");

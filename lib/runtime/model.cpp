@@ -50,7 +50,7 @@ Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, co
 }
 
 Result<Placement> choose_placement(const ModelOptions& options, const HyperParameters& hyper_parameters, const Program& program) {
-    if (options.placement.devices.empty() && !options.placement.has_experts_on_cpu) {
+    if (options.placement.devices.empty() && options.placement.experts == ExpertPlacement::kWithLayer) {
         const auto slot = choose_device(options.device);
         if (!slot) return slot.error();
         return Placement(*slot, options.n_threads, options.device.is_named());
@@ -322,8 +322,8 @@ void Model::describe(const Program& program) {
     for (size_t i = 0; i < devices_.size(); i++) {
         const PlacedDevice& share = placement_->devices()[i];
         const bool has_experts = placement_->expert_device() == static_cast<int32_t>(i);
-        log_message(PONDER_LOG_INFO, "%s: %d layers%s on %s (%s)", path_.c_str(), share.n_layers,
-                    has_experts ? " and all routed experts" : "", devices_[i]->backend().name, devices_[i]->describe().name);
+        log_message(PONDER_LOG_INFO, "%s: %d layers%s on %s (%s)", path_.c_str(), share.n_layers, has_experts ? " and routed experts" : "",
+                    devices_[i]->backend().name, devices_[i]->describe().name);
     }
 }
 

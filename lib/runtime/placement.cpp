@@ -67,7 +67,11 @@ std::vector<int32_t> Placement::devices_of_ops(const Program& program) const {
     };
     std::map<OperandId, int32_t> device_of_experts;  // by what they are multiplied by first
     for (const ponder_op& op : program.ops()) {
-        if (op.kind == PONDER_OP_MOE_FFN) device_of_experts[op.src[3]] = expert_device_ >= 0 ? expert_device_ : device_of_layer(op.layer);
+        if (op.kind != PONDER_OP_MOE_FFN) continue;
+        const int32_t own = device_of_layer(op.layer);
+        const PlacedDevice& device = devices_[static_cast<size_t>(own)];
+        const bool is_apart = expert_device_ >= 0 && op.layer >= device.first_layer + device.n_with_experts;
+        device_of_experts[op.src[3]] = is_apart ? expert_device_ : own;
     }
     std::vector<int32_t> devices;
     int32_t layer = 0;  // what lies outside of layers goes with the one before it; the beginning, with the first
@@ -103,8 +107,8 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         const auto slot = choose_device(share.device);
         if (!slot) return slot.error();
         const bool is_host = describe(*slot).n_threads > 0;
-        const uint64_t memory =
-            share.memory_bytes != 0 || is_host || share.n_layers != 0 ? share.memory_bytes : slot->free_bytes() / 10 * 9;
+        const bool needs_budget = share.n_layers == 0 || (share.n_layers > 0 && options.experts == ExpertPlacement::kByMemory);
+        const uint64_t memory = share.memory_bytes != 0 || is_host || !needs_budget ? share.memory_bytes : slot->free_bytes() / 10 * 9;
         placement.devices_.push_back({.slot = *slot, .memory_bytes = memory, .is_host = is_host, .is_named = share.device.is_named()});
         wanted.push_back(share.n_layers);
     }
@@ -118,13 +122,15 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
     }
     const bool has_experts = std::any_of(program.ops().begin(), program.ops().end(), is_expert_op);
     const auto last = static_cast<int32_t>(placement.devices_.size()) - 1;
-    if (options.has_experts_on_cpu && has_experts) placement.expert_device_ = last;
+    if (options.experts != ExpertPlacement::kWithLayer && has_experts) placement.expert_device_ = last;
 
-    // Bytes of device i with n layers from `first` on, while the last device has those that come after.
-    const auto bytes_with = [&](size_t i, int32_t first, int32_t n) -> Result<uint64_t> {
+    // Bytes of device i with n layers from `first` on, of which the first n_with_experts have their experts there too, while the last
+    // device has the layers that come after.
+    const auto bytes_with = [&](size_t i, int32_t first, int32_t n, int32_t n_with_experts) -> Result<uint64_t> {
         Placement candidate = placement;
         candidate.devices_[i].first_layer = first;
         candidate.devices_[i].n_layers = n;
+        candidate.devices_[i].n_with_experts = n_with_experts;
         if (static_cast<int32_t>(i) != last && first + n < n_layers) {
             candidate.devices_.back().first_layer = first + n;
             candidate.devices_.back().n_layers = n_layers - first - n;
@@ -132,6 +138,20 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         const auto partition = make_partition(program, candidate.devices_of_ops(program), last + 1);
         if (!partition) return partition.error();
         return candidate.device_bytes(program, partition->pieces[i], i, n_tokens);
+    };
+    // The most of [0, most] for which bytes(n) is within a device's memory.
+    const auto find_most = [](int32_t most, uint64_t memory, const auto& bytes) -> Result<int32_t> {
+        int32_t n = 0;
+        while (n < most) {
+            const int32_t middle = n + (most - n + 1) / 2;
+            const Result<uint64_t> needed = bytes(middle);
+            if (!needed) return needed.error();
+            if (*needed <= memory)
+                n = middle;
+            else
+                most = middle - 1;
+        }
+        return n;
     };
     int32_t first = 0;
     for (size_t i = 0; i < placement.devices_.size(); i++) {
@@ -142,22 +162,23 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
         if (static_cast<int32_t>(i) == last || (wanted[i] == 0 && memory == kNoLimit)) {
             n = left;
         } else if (wanted[i] == 0) {
-            for (int32_t most = left; n < most;) {
-                const int32_t middle = n + (most - n + 1) / 2;
-                const auto bytes = bytes_with(i, first, middle);
-                if (!bytes) return bytes.error();
-                if (*bytes <= memory)
-                    n = middle;
-                else
-                    most = middle - 1;
-            }
+            const auto most = find_most(left, memory, [&](int32_t some) { return bytes_with(i, first, some, 0); });
+            if (!most) return most.error();
+            n = *most;
+        }
+        if (placement.expert_device_ >= 0 && options.experts == ExpertPlacement::kByMemory && static_cast<int32_t>(i) != last) {
+            const auto most = find_most(n, memory, [&](int32_t some) { return bytes_with(i, first, n, some); });
+            if (!most) return most.error();
+            device.n_with_experts = *most;
         }
         device.first_layer = first;
         device.n_layers = n;
         first += n;
     }
     // Devices without a share go.
-    const bool has_expert_device = placement.expert_device_ >= 0;
+    const auto in_use = placement.devices_of_ops(program);
+    const bool has_expert_device = placement.expert_device_ >= 0 && std::find(in_use.begin(), in_use.end(), last) != in_use.end();
+    placement.expert_device_ = -1;
     for (size_t i = placement.devices_.size(); i-- > 0;) {
         if (placement.devices_[i].n_layers == 0 && !(has_expert_device && static_cast<int32_t>(i) == last))
             placement.devices_.erase(placement.devices_.begin() + static_cast<std::ptrdiff_t>(i));

@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "device/registry.hpp"
 #include "op/partition.hpp"
+#include "ponder/ponder_placement.h"
 
 namespace ponder {
 
@@ -21,20 +22,28 @@ struct DeviceShare {
     uint64_t memory_bytes = 0;  // 0: what a GPU has free; no limit for a device that computes in host memory
 };
 
+// See ponder_experts.
+enum class ExpertPlacement : int32_t {
+    kWithLayer = PONDER_EXPERTS_WITH_LAYER,
+    kOnHost = PONDER_EXPERTS_ON_CPU,
+    kByMemory = PONDER_EXPERTS_BY_MEMORY
+};
+
 struct PlacementOptions {
     // Layers go to them in this order, what is left to the last if that is a host device without a limit, to the CPU otherwise. Empty: one
     // device has all layers.
     std::vector<DeviceShare> devices{};
-    bool has_experts_on_cpu = false;
+    ExpertPlacement experts = ExpertPlacement::kWithLayer;
 };
 
 // A device and the layers [first_layer, first_layer + n_layers) that it runs.
 struct PlacedDevice {
     DeviceSlot slot{};
     int32_t first_layer = 0, n_layers = 0;
-    uint64_t memory_bytes = 0;  // its budget; 0: none
-    bool is_host = false;       // computes in host memory
-    bool is_named = false;      // asked for by name; others may be replaced by the CPU
+    int32_t n_with_experts = 0;  // the first of them whose routed experts it runs too, where they have a device of their own
+    uint64_t memory_bytes = 0;   // its budget; 0: none
+    bool is_host = false;        // computes in host memory
+    bool is_named = false;       // asked for by name; others may be replaced by the CPU
 };
 
 int32_t count_layers(const Program& program);
@@ -53,7 +62,7 @@ class Placement {
 
     const std::vector<PlacedDevice>& devices() const { return devices_; }  // those with a share; at least one
     bool is_split() const { return devices_.size() > 1; }
-    // The device of all routed experts; -1: that of their layer.
+    // The device of the routed experts that are not with their layer; -1: all are.
     int32_t expert_device() const { return expert_device_; }
     int32_t n_threads() const { return n_threads_; }
 

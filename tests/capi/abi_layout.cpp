@@ -40,7 +40,7 @@ PONDER_TEST_FIELD(ponder_model_params, placement, 64, 8);
 
 static_assert(sizeof(ponder_placement) == 24);
 PONDER_TEST_FIELD(ponder_placement, struct_size, 0, 4);
-PONDER_TEST_FIELD(ponder_placement, experts_on_cpu, 4, 4);
+PONDER_TEST_FIELD(ponder_placement, experts, 4, 4);
 PONDER_TEST_FIELD(ponder_placement, devices, 8, 8);
 PONDER_TEST_FIELD(ponder_placement, n_devices, 16, 8);
 

@@ -49,7 +49,7 @@ TEST_CASE("capi_placement: a split model computes what a whole one does") {
     const auto expected = logits_of({.backend = "reference"});
     CHECK(logits_of({.devices = {{.backend = "reference", .n_layers = 1}, {.backend = "reference"}}}) == expected);
     CHECK(logits_of({.devices = {{.backend = "reference", .n_layers = 0}, {.backend = "reference"}}}) == expected);
-    CHECK(logits_of({.backend = "reference", .experts_on_cpu = true}) == expected);
+    CHECK(logits_of({.backend = "reference", .experts = ponder::Experts::kOnCpu}) == expected);
 }
 
 TEST_CASE("capi_placement: a plan says what each device has") {
@@ -92,6 +92,13 @@ TEST_CASE("capi_placement: what makes no sense is refused") {
     CHECK(open_with(placement) == PONDER_STATUS_INVALID_ARGUMENT);
     placement.n_devices = 0;
     CHECK(open_with(placement) == PONDER_STATUS_OK);
+    placement.experts = PONDER_EXPERTS_BY_MEMORY;
+    CHECK(open_with(placement) == PONDER_STATUS_OK);
+    for (const int32_t experts : {-1, 3}) {
+        placement.experts = experts;
+        CHECK(open_with(placement) == PONDER_STATUS_INVALID_ARGUMENT);
+    }
+    placement.experts = PONDER_EXPERTS_WITH_LAYER;
     placement.struct_size = 4;
     CHECK(open_with(placement) == PONDER_STATUS_INVALID_ARGUMENT);
 

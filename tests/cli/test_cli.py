@@ -334,7 +334,7 @@ class Model(ToolTest):
         self.assertEqual([(d["first_layer"], d["layers"]) for d in single], [(0, 4)])
         half = str(single[0]["total_bytes"] * 3 // 4)
         for flags in (["--device-layers", "2"], ["--device-layers", "0"], ["--device-memory", half], ["--experts-on-cpu"],
-                      ["--device-layers", "9", "--experts-on-cpu"]):
+                      ["--device-layers", "9", "--experts-on-cpu"], ["--device-memory", half, "--experts", "memory"]):
             plan = json_lines(run("plan", *whole, *flags, "--json").stdout)[0]
             devices = plan["devices"]
             self.assertEqual(sum(d["layers"] for d in devices), 4)
@@ -346,7 +346,10 @@ class Model(ToolTest):
         table = run("plan", *whole, "--device-layers", "2")
         self.assert_done(table)
         self.assertIn(b" 0-1 ", table.stdout)
-        for bad in (["--device-layers", "-1"], ["--device-layers", "two"], ["--device-memory", "0"], ["--device-memory", "lots"]):
+        for weights in ("auto", "mapped", "copied"):
+            self.assertEqual(run(*text, *whole, "--weights", weights).stdout, expected.stdout)
+        for bad in (["--device-layers", "-1"], ["--device-layers", "two"], ["--device-memory", "0"], ["--device-memory", "lots"],
+                    ["--experts", "some"], ["--weights", "large"]):
             self.assertEqual(run("plan", *whole, *bad).returncode, 2)
 
     def test_synth(self):

@@ -65,10 +65,11 @@ TEST_CASE("placement: routed experts on another device than their layers, bit fo
         const auto whole = open_whole(tiny.path(), "reference");
         const auto prompt = make_prompt(150, n_vocab_of(*whole));
         const Answer expected = answer_greedily(whole, prompt, 6);
-        const auto split = open_split(tiny.path(), {share_of("reference", 4), share_of("reference", DeviceShare::kNoLayers)}, true);
+        const auto split =
+            open_split(tiny.path(), {share_of("reference", 4), share_of("reference", DeviceShare::kNoLayers)}, ExpertPlacement::kOnHost);
         CHECK(describe_placement(split->placement()) == "reference 4, reference 0 + experts");
         CHECK(answer_greedily(split, prompt, 6).logits == expected.logits);
-        const auto both = open_split(tiny.path(), {share_of("reference", 2), share_of("reference")}, true);
+        const auto both = open_split(tiny.path(), {share_of("reference", 2), share_of("reference")}, ExpertPlacement::kOnHost);
         CHECK(describe_placement(both->placement()) == "reference 2, reference 2 + experts");
         CHECK(answer_greedily(both, prompt, 6).logits == expected.logits);
     }
@@ -114,7 +115,7 @@ TEST_CASE("placement: sessions on split models fork, rewind and share batches") 
         REQUIRE(Session::evaluate_batch(items, {}));
         return all;
     };
-    const auto split = open_split(tiny.path(), {share_of("reference", 2), share_of("reference")}, true);
+    const auto split = open_split(tiny.path(), {share_of("reference", 2), share_of("reference")}, ExpertPlacement::kOnHost);
     CHECK(use(split) == use(open_whole(tiny.path(), "reference")));
 }
 
@@ -138,7 +139,8 @@ TEST_CASE("placement: streamed experts on another device than their layers") {
     const ponder_test::TempFile file("m.gguf");
     REQUIRE(synthesize("tiny-deepseek-v3", file.path(), {.n_layers = 7, .n_experts = 256, .type = "F32"}));
     const auto whole = open_whole(file.path(), host_backend());
-    const auto split = open_split(file.path(), {share_of("reference"), share_of(host_backend(), DeviceShare::kNoLayers)}, true, 96 * kMiB);
+    const auto split = open_split(file.path(), {share_of("reference"), share_of(host_backend(), DeviceShare::kNoLayers)},
+                                  ExpertPlacement::kOnHost, 96 * kMiB);
     REQUIRE(split->is_streaming());
     const auto prompt = make_prompt(20, n_vocab_of(*whole));
     CHECK(answer_greedily(split, prompt, 4).tokens == answer_greedily(whole, prompt, 4).tokens);
@@ -191,10 +193,53 @@ TEST_CASE("placement: a budget takes as many layers as it holds, and plan and op
     CHECK(plan_with(half.shares[0].total_bytes() - 1).shares[0].n_layers < half.shares[0].n_layers);
 }
 
+TEST_CASE("placement: experts stay with their layers as far as the budget holds, bit for bit") {
+    const TinyModel tiny("tiny-deepseek-v3", 6);  // the first layer has no experts
+    const auto whole = open_whole(tiny.path(), "reference");
+    const auto prompt = make_prompt(60, n_vocab_of(*whole));
+    const Answer expected = answer_greedily(whole, prompt, 4);
+    const auto options_with = [](uint64_t memory, ExpertPlacement experts) {
+        return split_options({share_of("reference", 0, memory), share_of("reference", DeviceShare::kNoLayers)}, experts);
+    };
+    const auto plan_with = [&](uint64_t memory, ExpertPlacement experts) {
+        const auto plan = make_plan(tiny.path(), options_with(memory, experts), {});
+        REQUIRE_MESSAGE(plan, (plan ? "" : plan.error().message));
+        return *plan;
+    };
+    constexpr uint64_t kAmple = uint64_t{1} << 40;
+    const Plan without = plan_with(kAmple, ExpertPlacement::kOnHost), all = plan_with(kAmple, ExpertPlacement::kByMemory);
+    REQUIRE(without.shares.size() == 2);
+    CHECK(without.shares[0].n_expert_layers == 0);
+    REQUIRE(all.shares.size() == 1);
+    CHECK(all.shares[0].n_expert_layers == 5);
+    const uint64_t least = without.shares[0].total_bytes(), most = all.shares[0].total_bytes();
+    int32_t n_before = 0;
+    bool has_some = false;
+    for (uint64_t part = 0; part <= 8; part++) {
+        const uint64_t memory = least + (most - least) * part / 8;
+        const Plan plan = plan_with(memory, ExpertPlacement::kByMemory);
+        const PlanShare& first = plan.shares.front();
+        CHECK(first.n_layers == 6);  // layers come before experts
+        CHECK(first.total_bytes() <= memory);
+        CHECK(first.n_expert_layers >= n_before);
+        n_before = first.n_expert_layers;
+        has_some = has_some || (n_before > 0 && n_before < 5);
+        if (part % 3 != 1) continue;
+        const auto model = Model::open(tiny.path(), options_with(memory, ExpertPlacement::kByMemory));
+        REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+        CHECK(answer_greedily(*model, prompt, 4).logits == expected.logits);
+    }
+    CHECK(has_some);
+    CHECK(n_before == 5);
+    // Less than the layers need without experts: none have theirs.
+    const Plan little = plan_with(least / 2, ExpertPlacement::kByMemory);
+    CHECK(little.shares[0].n_layers < 6);
+}
+
 TEST_CASE("placement: a plan of a split model holds when it is opened and filled under its total") {
     const TinyModel tiny("tiny-deepseek-v3");
-    for (const bool has_experts_on_cpu : {false, true}) {
-        ModelOptions options = split_options({share_of("reference", 2), share_of(host_backend())}, has_experts_on_cpu);
+    for (const ExpertPlacement experts : {ExpertPlacement::kWithLayer, ExpertPlacement::kOnHost}) {
+        ModelOptions options = split_options({share_of("reference", 2), share_of(host_backend())}, experts);
         const SessionOptions session{.context = 300, .kv_type = PONDER_TYPE_F16};
         const auto plan = make_plan(tiny.path(), options, session);
         REQUIRE(plan);
@@ -202,7 +247,7 @@ TEST_CASE("placement: a plan of a split model holds when it is opened and filled
         int32_t n_expert_layers = 0;
         for (const PlanShare& share : plan->shares) n_expert_layers += share.n_expert_layers;
         CHECK(n_expert_layers == 3);
-        CHECK(plan->shares[1].n_expert_layers == (has_experts_on_cpu ? 3 : 2));
+        CHECK(plan->shares[1].n_expert_layers == (experts == ExpertPlacement::kOnHost ? 3 : 2));
         const auto fill = [&](uint64_t cap) -> Result<void> {
             options.memory_cap = cap;
             const auto model = Model::open(tiny.path(), options);
@@ -226,6 +271,7 @@ TEST_CASE("placement: unknown devices and lists without a host device") {
     const auto none = open_split(tiny.path(), {share_of("reference", DeviceShare::kNoLayers), share_of(host_backend())});
     CHECK(describe_placement(none->placement()) == host_backend() + " 4");
     // A model without experts has none to move.
-    CHECK(describe_placement(open_split(tiny.path(), {share_of("reference"), share_of(host_backend())}, true)->placement()) ==
+    CHECK(describe_placement(
+              open_split(tiny.path(), {share_of("reference"), share_of(host_backend())}, ExpertPlacement::kOnHost)->placement()) ==
           "reference 4");
 }

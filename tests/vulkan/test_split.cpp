@@ -77,12 +77,24 @@ TEST_CASE("split: all layers on the GPU and the routed experts on the CPU give t
         REQUIRE(synthesize(shape, file.path(), {.n_layers = 4, .type = "Q8_0", .seed = 3}));
         const auto whole = open_whole(file.path(), "vulkan/float32");
         const auto prompt = prompt_for(*whole, 60);
-        const auto split = open_split(file.path(), {share_of("vulkan/float32", 4), share_of("reference")}, true);
+        const auto split = open_split(file.path(), {share_of("vulkan/float32", 4), share_of("reference")}, ExpertPlacement::kOnHost);
         CHECK(describe_placement(split->placement()) == "vulkan 4, reference 0 + experts");
+        // The GPU's budget without experts, and some more.
+        const auto bytes_with = [&](ExpertPlacement experts) {
+            const auto plan = make_plan(file.path(), split_options({share_of("vulkan/float32"), share_of("reference")}, experts), {});
+            REQUIRE(plan);
+            return plan->shares[0].total_bytes();
+        };
+        const uint64_t least = bytes_with(ExpertPlacement::kOnHost), most = bytes_with(ExpertPlacement::kWithLayer);
+        const auto some =
+            open_split(file.path(), {share_of("vulkan/float32", 0, (least + most) / 2), share_of("reference", DeviceShare::kNoLayers)},
+                       ExpertPlacement::kByMemory);
+        CHECK(describe_placement(some->placement()) == "vulkan 4, reference 0 + experts");
+        CHECK(some->placement().devices()[0].n_with_experts > 0);
         const auto half = open_split(file.path(), {share_of("reference", 2), share_of("vulkan/float32", 2), share_of("reference")});
         CHECK(describe_placement(half->placement()) == "reference 2, vulkan 2");
         const Answer expected = answer_greedily(whole, prompt, 12, PONDER_TYPE_F16);
-        for (const auto& model : {split, half}) {
+        for (const auto& model : {split, some, half}) {
             const Answer answer = answer_greedily(model, prompt, 12, PONDER_TYPE_F16);
             CHECK(answer.tokens == expected.tokens);
             CHECK(distance(answer, expected) <= 1e-4);
@@ -95,7 +107,8 @@ TEST_CASE("split: experts that are streamed to the CPU, all else on the GPU") {
     const TempFile file("m.gguf");
     REQUIRE(synthesize("tiny-deepseek-v3", file.path(), {.n_layers = 7, .n_experts = 256, .type = "F32"}));
     const auto whole = open_whole(file.path(), "reference");
-    const auto split = open_split(file.path(), {share_of("vulkan/float32", 7), share_of("reference")}, true, uint64_t{112} << 20);
+    const auto split =
+        open_split(file.path(), {share_of("vulkan/float32", 7), share_of("reference")}, ExpertPlacement::kOnHost, uint64_t{112} << 20);
     REQUIRE(split->is_streaming());
     CHECK(describe_placement(split->placement()) == "vulkan 7, reference 0 + experts");
     const auto prompt = prompt_for(*whole, 20);
@@ -107,7 +120,8 @@ TEST_CASE("split: the validation layer has nothing to say about split models") {
     if (!has_device()) return;
     const TempFile file("m.gguf");
     REQUIRE(synthesize("tiny-deepseek-v3", file.path(), {.type = "Q8_0", .seed = 3}));
-    auto opened = Model::open(file.path(), split_options({share_of("vulkan/validated", 2), share_of(host_backend())}, true));
+    auto opened =
+        Model::open(file.path(), split_options({share_of("vulkan/validated", 2), share_of(host_backend())}, ExpertPlacement::kOnHost));
     if (!opened && opened.error().status == PONDER_STATUS_NOT_FOUND) {
         n_skipped++;
         MESSAGE("skipped: " << opened.error().message);
