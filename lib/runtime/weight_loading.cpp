@@ -31,7 +31,7 @@ constexpr uint64_t kFewestBytes = 64u << 20;
 // Memory that must be available for copies that nobody asked for, in sizes of what is to be copied: before the first, and before the
 // others.
 constexpr uint64_t kTimesAtFirst = 4, kTimesLater = 2;
-constexpr int kMostThreads = 8, kNiceness = 10;
+constexpr int kMostThreads = 8, kNiceness = 5;
 
 struct FileRange {
     const MappedFile* file;
