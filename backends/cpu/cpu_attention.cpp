@@ -229,9 +229,13 @@ class Attention {
     Attention(const Run& run, const AttentionHeads& heads)
         : run_(run),
           heads_(heads),
-          span_group_(heads.k_step == 0 ? std::max(heads.first.n_heads, std::min(heads.n_heads, kHeadsOfSpan)) : heads.first.n_heads),
+          span_group_(heads_of_span(heads.first.n_heads, heads.n_heads, heads.k_step == 0)),
           span_floats_(floats_of_span(span_group_, heads.first.cache.v_dim)) {}
 
+    // Heads of a group that goes through a span together.
+    static int64_t heads_of_span(int64_t group, int64_t n_heads, bool reads_same) {
+        return reads_same ? std::max(group, std::min(n_heads, kHeadsOfSpan)) : group;
+    }
     static int64_t floats_of_span(int64_t n_heads, int64_t v_dim) { return n_heads * (padded(v_dim) + 2); }
 
     void run() {
@@ -330,7 +334,7 @@ class Attention {
 
 void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
                      Sizes& sizes) {
-    const int64_t span_group = reads_same ? std::max(group, std::min(n_heads, kHeadsOfSpan)) : group;
+    const int64_t span_group = Attention::heads_of_span(group, n_heads, reads_same);
     add_attend_sizes(program, k_dim, v_dim, std::max(kAttendRows * group, span_group), sizes);
     const int64_t n_groups = (n_heads + span_group - 1) / span_group;
     grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));

@@ -128,10 +128,11 @@ typedef struct ponder_placement ponder_placement; /* ponder_placement.h */
 /* Where the weights of a model that runs on the CPU lie. */
 typedef enum ponder_weights {
     PONDER_WEIGHTS_AUTO = 0,   /* mapped; if large pages would make decoding quicker and four times as much memory is available, a thread of
-                                  low priority copies them meanwhile */
+                                  low priority copies them meanwhile, unless experts are streamed. It may log until the model is closed */
     PONDER_WEIGHTS_MAPPED = 1, /* in the file's mapping: shared by processes, and the system's to give up when it needs the memory */
     PONDER_WEIGHTS_COPIED = 2  /* in memory of the process, in large pages where the system has them, when opening returns: a file that is
-                                  edited or shortened is an error from then on, no fault. OUT_OF_MEMORY if so much is not available */
+                                  edited or shortened is an error from then on, no fault. OUT_OF_MEMORY if so much is not available.
+                                  UNSUPPORTED with a GPU among the devices */
 } ponder_weights;
 
 typedef struct ponder_model_params {

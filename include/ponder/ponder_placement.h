@@ -34,7 +34,8 @@ typedef enum ponder_experts {
     PONDER_EXPERTS_WITH_LAYER = 0, /* with their layer */
     PONDER_EXPERTS_ON_CPU = 1,     /* where the layers that are left would */
     PONDER_EXPERTS_BY_MEMORY = 2   /* as 1, but for as many of each device's layers, from its first on, as its memory_bytes holds beside the rest.
-                                    * Experts that are read when needed are all the CPU's: a model that needs that takes 1 */
+                                    * Of several GPUs, those after the first need a number of layers. UNSUPPORTED where memory_cap or the host's
+                                    * memory does not hold the experts that are left: those that are read when needed are all the CPU's, see 1 */
 } ponder_experts;
 
 /* What one device is to have of a model. */

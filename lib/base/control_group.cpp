@@ -53,6 +53,25 @@ uint64_t memory_limit_of_groups(const std::string& root) {
     return limit;
 }
 
+uint64_t memory_left_in_groups(const std::string& root) {
+    uint64_t left = UINT64_MAX;
+    visit_groups(root, "memory", [&](const std::string& folder, int version) {
+        const auto number = [&](const char* file) { return parse_number(read_small_file(folder + file)).value_or(0); };
+        const uint64_t limit =
+            parse_number(read_small_file(folder + (version == 2 ? "/memory.max" : "/memory.limit_in_bytes"))).value_or(UINT64_MAX);
+        if (limit == UINT64_MAX) return;
+        // "file 8192" (version 2), "total_cache 8192" (version 1): in lines of their own.
+        const std::string field = version == 2 ? "\nfile " : "\ntotal_cache ", statistics = "\n" + read_small_file(folder + "/memory.stat");
+        const size_t at = statistics.find(field);
+        const uint64_t used = number(version == 2 ? "/memory.current" : "/memory.usage_in_bytes"),
+                       cached =
+                           at == std::string::npos ? 0 : parse_number(std::string_view(statistics).substr(at + field.size())).value_or(0),
+                       held = used - std::min(used, cached);
+        left = std::min(left, limit - std::min(limit, held));
+    });
+    return left;
+}
+
 double cpu_limit_of_groups(const std::string& root) {
     double limit = std::numeric_limits<double>::infinity();
     visit_groups(root, "cpu", [&](const std::string& folder, int version) {

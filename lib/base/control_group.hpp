@@ -11,6 +11,8 @@ namespace ponder {
 
 // Bytes; UINT64_MAX without a limit.
 uint64_t memory_limit_of_groups(const std::string& root = {});
+// Bytes that are left below the limits, file caches not counted as used; UINT64_MAX without a limit.
+uint64_t memory_left_in_groups(const std::string& root = {});
 
 // Seconds of processor time a second; infinity without a limit.
 double cpu_limit_of_groups(const std::string& root = {});

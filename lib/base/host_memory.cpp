@@ -26,24 +26,16 @@ uint64_t memory_available(const std::string& root) {
     const size_t field = text.find(kField), digits = text.find_first_of("0123456789", std::min(field, text.size()));
     if (field == std::string::npos || digits == std::string::npos) return memory_limit();
     const uint64_t kilobytes = parse_number(std::string_view(text).substr(digits)).value_or(0);
-    return std::min(1024 * kilobytes, memory_limit_of_groups(root));
+    return std::min(1024 * kilobytes, memory_left_in_groups(root));
 }
 
 MemoryBlock::MemoryBlock(size_t n_bytes) {
     if (n_bytes == 0) return;
-    static const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE)), large = static_cast<size_t>(large_page_size());
-    const size_t n_mapped = (n_bytes + page - 1) / page * page, spare = large != 0 && n_bytes >= large ? large : 0;
-    if (n_mapped < n_bytes || n_mapped + spare < n_mapped) return;
-    void* mapped = ::mmap(nullptr, n_mapped + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) return;
-    data_ = static_cast<std::byte*>(mapped);
-    size_ = n_bytes;
-    if (spare == 0) return;
-    const size_t before = (large - reinterpret_cast<uintptr_t>(mapped) % large) % large;
-    data_ += before;
-    if (before > 0) ::munmap(mapped, before);
-    if (before < spare) ::munmap(data_ + n_mapped, spare - before);
-    prefer_large_pages({data_, n_mapped});
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    const size_t n_mapped = (n_bytes + page - 1) / page * page;
+    if (n_mapped < n_bytes) return;
+    data_ = map_for_large_pages(n_mapped, 0);
+    if (data_ != nullptr) size_ = n_bytes;
 }
 
 MemoryBlock::MemoryBlock(MemoryBlock&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

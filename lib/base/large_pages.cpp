@@ -40,6 +40,32 @@ uint64_t bytes_in_large_pages(std::span<const std::byte> mapping, const std::str
     return total;
 }
 
+namespace {
+
+size_t known_large_page_size() noexcept try {
+    static const auto size = static_cast<size_t>(large_page_size());
+    return size;
+} catch (...) {
+    return 0;  // no memory for the names of files
+}
+
+}  // namespace
+
+std::byte* map_for_large_pages(size_t n, uintptr_t offset) noexcept {
+    const size_t large = known_large_page_size(), spare = large != 0 && n >= large ? large : 0;
+    if (n + spare < n) return nullptr;
+    void* mapped = ::mmap(nullptr, n + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    auto* begin = static_cast<std::byte*>(mapped);
+    if (spare == 0) return begin;
+    const size_t before = (offset - reinterpret_cast<uintptr_t>(mapped)) % large;
+    if (before > 0) ::munmap(mapped, before);
+    begin += before;
+    if (before < spare) ::munmap(begin + n, spare - before);
+    prefer_large_pages({begin, n});
+    return begin;
+}
+
 void prefer_large_pages(std::span<const std::byte> memory) {
 #ifdef MADV_HUGEPAGE
     if (!memory.empty()) ::madvise(const_cast<std::byte*>(memory.data()), memory.size(), MADV_HUGEPAGE);

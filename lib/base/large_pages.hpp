@@ -17,6 +17,10 @@ uint64_t large_page_size(const std::string& root = {});
 // process's mappings.
 uint64_t bytes_in_large_pages(std::span<const std::byte> mapping, const std::string& root = {});
 
+// n bytes, whole pages, of zeros that begin `offset` bytes behind a large page's boundary, in large pages where the system has them and
+// there is room for one; null if it has no memory.
+std::byte* map_for_large_pages(size_t n, uintptr_t offset) noexcept;
+
 // Asks for large pages for memory that is not in use yet. Only a hint.
 void prefer_large_pages(std::span<const std::byte> memory);
 

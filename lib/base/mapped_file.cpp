@@ -120,28 +120,28 @@ Result<void> MappedFile::own(std::span<const std::byte> range,
     const size_t begin = static_cast<size_t>(range.data() - data_) / page * page,
                  end = (static_cast<size_t>(range.data() - data_) + range.size() + page - 1) / page * page, n = end - begin;
     auto* place = const_cast<std::byte*>(data_) + begin;
-    // The copy begins as far behind a large page's boundary as its place does, so that moving it keeps large pages whole.
-    const size_t large = std::max<size_t>(large_page_size(), page);
     const auto no_memory = [&] {
         return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: no memory for %zu of its bytes: %s", path_.c_str(), n,
                           describe_errno(errno).c_str());
     };
-    void* reserved = ::mmap(nullptr, n + large, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (reserved == MAP_FAILED) return no_memory();
-    const size_t before = (reinterpret_cast<uintptr_t>(place) - reinterpret_cast<uintptr_t>(reserved)) % large;
     struct Copy {
         std::byte* data;
         size_t size;
         ~Copy() {
             if (data != nullptr) ::munmap(data, size);
         }
-    } copy{static_cast<std::byte*>(reserved) + before, n};
-    if (before > 0) ::munmap(reserved, before);
-    if (before < large) ::munmap(copy.data + n, large - before);
-    prefer_large_pages({copy.data, n});
+    };
+    // As far behind a large page's boundary as its place, so that moving it keeps large pages whole.
+    Copy copy{map_for_large_pages(n, reinterpret_cast<uintptr_t>(place)), n};
+    if (copy.data == nullptr) return no_memory();
     if (auto filled = fill({copy.data, std::min(n, size_ - begin)}, begin); !filled) return filled;
     if (::mprotect(copy.data, n, PROT_READ) != 0) return no_memory();
-    if (::mremap(copy.data, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) return no_memory();
+    if (::mremap(copy.data, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
+        // The system may have taken the file's pages away before it failed.
+        const auto failed = no_memory();
+        ::mmap(place, n, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd_, static_cast<off_t>(begin));
+        return failed;
+    }
     copy.data = nullptr;
     return {};
 }

@@ -39,7 +39,7 @@ class MappedFile {
     void release(std::span<const std::byte> range) const;
     // Puts a copy of the whole pages around `range`, a part of bytes(), in their place, in memory of this process and large pages where the
     // system has them: what happens to the file does not change it any more, and release() must not be called on it. fill(copy, offset)
-    // reads the file's bytes from `offset` on to `copy`. Bytes stay readable throughout; after an error they are the file's as before.
+    // reads the file's bytes from `offset` on to `copy`. Bytes stay readable throughout, also after an error.
     // Errors: OUT_OF_MEMORY, and those of fill.
     Result<void> own(std::span<const std::byte> range, const std::function<Result<void>(std::span<std::byte>, uint64_t)>& fill) const;
     const std::string& path() const { return path_; }

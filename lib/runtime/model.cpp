@@ -137,17 +137,21 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
     auto executor = model->make_executor(std::move(*program));
     if (!executor) return with_context(executor.error(), path);
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
+    const auto& devices = model->placement_->devices();
+    const bool is_on_host = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_host; });
+    if (options.weights == WeightMemory::kCopied && !is_on_host)
+        return make_error(PONDER_STATUS_UNSUPPORTED, "%s: copied weights are for models that the CPU alone runs", path.c_str());
+    if (options.weights == WeightMemory::kCopied && !*fits)
+        return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: the weights are larger than the memory, and cannot be copied", path.c_str());
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
     if (*fits && model->device().backend().buffer_import != nullptr) {
-        const auto& devices = model->placement_->devices();
-        const bool is_on_host = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_host; });
-        // GPUs have imported the mapping as it is.
-        const WeightMemory memory = is_on_host ? options.weights : WeightMemory::kMapped;
         const auto report = [&](double fraction) { return stop_at(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * fraction); };
         const std::span<const MappedFile> files = model->file_.files;
-        if (auto read = load_weights(files, weights, memory == WeightMemory::kCopied, model->info_.n_threads, report); !read)
+        if (auto read = load_weights(files, weights, options.weights == WeightMemory::kCopied, model->info_.n_threads, report); !read)
             return with_context(read.error(), path);
-        if (memory == WeightMemory::kAuto) model->copier_ = WeightCopier::start(files, weights);
+        // Streamed experts take all the memory that there is.
+        const bool may_copy = options.weights == WeightMemory::kAuto && is_on_host && !model->is_streaming();
+        if (may_copy) model->copier_ = WeightCopier::start(files, weights);
     }
     if (stop_at(1.0)) return cancelled;
     return model;

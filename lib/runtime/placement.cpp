@@ -135,8 +135,10 @@ Result<Placement> Placement::choose(const PlacementOptions& options, int32_t n_t
             candidate.devices_.back().first_layer = first + n;
             candidate.devices_.back().n_layers = n_layers - first - n;
         }
-        const auto partition = make_partition(program, candidate.devices_of_ops(program), last + 1);
+        const auto ops = candidate.devices_of_ops(program);
+        const auto partition = make_partition(program, ops, last + 1);
         if (!partition) return partition.error();
+        if (std::find(ops.begin(), ops.end(), last) == ops.end()) candidate.expert_device_ = -1;  // and none of its rows count
         return candidate.device_bytes(program, partition->pieces[i], i, n_tokens);
     };
     // The most of [0, most] for which bytes(n) is within a device's memory.

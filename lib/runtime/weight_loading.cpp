@@ -31,7 +31,7 @@ constexpr uint64_t kFewestBytes = 64u << 20;
 // Memory that must be available for copies that nobody asked for, in sizes of what is to be copied: before the first, and before the
 // others.
 constexpr uint64_t kTimesAtFirst = 4, kTimesLater = 2;
-constexpr int kMostThreads = 8, kNiceness = 5;
+constexpr int kMostThreads = 8, kNiceness = 5, kMostNiceness = 19;
 
 struct FileRange {
     const MappedFile* file;
@@ -67,9 +67,9 @@ uint64_t sum_bytes(std::span<const FileRange> ranges) {
 
 // Calls work(file, piece) for all of the ranges, cut where large pages begin; true stops.
 template <class Work>
-Result<void> in_pieces(std::span<const FileRange> ranges, const Work& work) {
+Result<void> in_pieces(std::span<const FileRange> ranges, uint64_t most_pieces, const Work& work) {
     const uint64_t align = std::max<uint64_t>(large_page_size(), 1),
-                   wanted = std::max<uint64_t>(kPieceBytes, sum_bytes(ranges) / kMostPieces), size = (wanted + align - 1) / align * align;
+                   wanted = std::max<uint64_t>(kPieceBytes, sum_bytes(ranges) / most_pieces), size = (wanted + align - 1) / align * align;
     for (const FileRange& range : ranges) {
         for (Range rest = range.bytes; !rest.empty();) {
             const uint64_t to_boundary = size - reinterpret_cast<uintptr_t>(rest.data()) % size;
@@ -88,6 +88,7 @@ Result<void> load_weights(std::span<const MappedFile> files, std::span<const Ran
     for (const MappedFile& file : files) prefer_large_pages(file.bytes());
     const auto ranges = join_ranges(files, weights);
     const uint64_t total = sum_bytes(ranges), available = memory_available();
+    if (total == 0) return {};
     if (copies && available < total) {
         return make_error(PONDER_STATUS_OUT_OF_MEMORY, "weights of %llu bytes cannot be copied: %llu bytes are available",
                           static_cast<unsigned long long>(total), static_cast<unsigned long long>(available));
@@ -106,7 +107,7 @@ Result<void> load_weights(std::span<const MappedFile> files, std::span<const Ran
         return failed == results.end() ? Result<void>() : *failed;
     };
     uint64_t done = 0;
-    return in_pieces(ranges, [&](const MappedFile& file, Range piece) -> Result<void> {
+    return in_pieces(ranges, copies ? kMostPieces : total, [&](const MappedFile& file, Range piece) -> Result<void> {
         if (copies) {
             const auto fill = [&](std::span<std::byte> dst, uint64_t offset) { return read(file, dst, offset); };
             if (auto owned = file.own(piece, fill); !owned) return owned;
@@ -147,11 +148,12 @@ WeightCopier::~WeightCopier() {
 }
 
 void WeightCopier::run() try {
-    ::setpriority(PRIO_PROCESS, 0, kNiceness);  // Linux takes 0 for the thread
+    // Linux takes 0 for the thread.
+    ::setpriority(PRIO_PROCESS, 0, std::min(kMostNiceness, ::getpriority(PRIO_PROCESS, 0) + kNiceness));
     if (is_wanted_()) {
         const auto ranges = join_ranges(files_, weights_);
         uint64_t left = sum_bytes(ranges);
-        const auto done = in_pieces(ranges, [&](const MappedFile& file, Range piece) -> Result<void> {
+        const auto done = in_pieces(ranges, kMostPieces, [&](const MappedFile& file, Range piece) -> Result<void> {
             if (is_stopping_.load()) return make_error(PONDER_STATUS_CANCELLED, "the model is closed");
             if (memory_available() / kTimesLater < left) return make_error(PONDER_STATUS_OUT_OF_MEMORY, "memory has become short");
             auto owned = file.own(piece, [&](std::span<std::byte> dst, uint64_t offset) { return file.read(offset, dst); });
@@ -160,6 +162,7 @@ void WeightCopier::run() try {
             copied_bytes_ += piece.size();
             return owned;
         });
+        if (is_stopping_.load()) return is_done_.store(true);  // whoever waits for this thread may hold what a log sink wants
         const auto copied = static_cast<unsigned long long>(copied_bytes_.load());
         log_message(PONDER_LOG_INFO, "%llu of %llu bytes of weights were copied to large pages%s%s", copied,
                     copied + static_cast<unsigned long long>(left), done ? "" : ": ", done ? "" : done.error().message.c_str());

@@ -51,4 +51,10 @@ TEST_CASE("large_pages: available memory is the system's figure, within the grou
     root.write("/proc/self/cgroup", "0::/app\n");
     root.write("/sys/fs/cgroup/app/memory.max", "1048576\n");
     CHECK(memory_available(root.path()) == 1'048'576);
+    // What the group holds, but for the files that the system caches for it.
+    root.write("/sys/fs/cgroup/app/memory.current", "900000\n");
+    root.write("/sys/fs/cgroup/app/memory.stat", "anon 100\nfile 600000\nkernel 5\n");
+    CHECK(memory_available(root.path()) == 1'048'576 - 300'000);
+    root.write("/sys/fs/cgroup/app/memory.current", "9000000\n");
+    CHECK(memory_available(root.path()) == 0);
 }

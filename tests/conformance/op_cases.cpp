@@ -308,6 +308,30 @@ Batch make_batch(int n_rows) {
     return batch;
 }
 
+Batch make_long_batch(const std::vector<int32_t>& lengths) {
+    Batch batch;
+    batch.lengths = lengths;
+    const auto add = [&](size_t sequence, int32_t position) {
+        batch.tokens.push_back((position * 7 + position / 64 * 5 + 3) % 64);
+        batch.sequences.push_back(static_cast<int32_t>(sequence));
+        batch.positions.push_back(position);
+    };
+    for (size_t s = 0; s < lengths.size(); s++) {
+        for (int32_t i = 0; i + 1 < lengths[s]; i++) add(s, i);
+    }
+    for (size_t s = 0; s < lengths.size(); s++) add(s, lengths[s] - 1);
+    return batch;
+}
+
+std::vector<OpCase> long_attention_cases() {
+    std::vector<OpCase> cases;
+    cases.push_back(attention_case(4, 2, 16, 16, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(6, 1, 33, 17, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(4, 2, 16, 48, PONDER_TYPE_Q8_0, kCacheQ8Limit));
+    for (OpCase& c : long_latent_cases()) cases.push_back(std::move(c));
+    return cases;
+}
+
 std::vector<OpCase> op_cases() {
     std::vector<OpCase> cases;
     for (const QuantType& type : quant_types()) {

@@ -65,8 +65,13 @@ std::vector<double> attend(const Batch& batch, size_t row, const double* q, cons
 std::vector<double> product(const std::vector<double>& x, const Rows& weight);
 
 Batch make_batch(int n_rows);
+// Sequences of so many rows, in order but for the last row of each: these come last.
+Batch make_long_batch(const std::vector<int32_t>& lengths);
 std::vector<OpCase> op_cases();
+// Attention of few and of many heads, for long batches.
+std::vector<OpCase> long_attention_cases();
 // Latent attention, routing and experts.
 std::vector<OpCase> deepseek_op_cases();
+std::vector<OpCase> long_latent_cases();
 
 }  // namespace ponder_test

@@ -191,6 +191,15 @@ OpCase moe_case(const MoeShape& s, int32_t type) {
 
 }  // namespace
 
+std::vector<OpCase> long_latent_cases() {
+    std::vector<OpCase> cases;
+    // Groups of heads that are not full, several of them, and fewer heads than one has.
+    for (const int n_heads : {3, 33, 40})
+        cases.push_back(mla_case({n_heads, 16, 8, 32, 16, true}, PONDER_TYPE_F32, PONDER_TYPE_F32, kLimit));
+    cases.push_back(mla_case({10, 16, 32, 32, 16, false}, PONDER_TYPE_F16, PONDER_TYPE_Q8_0, kCacheQ8Limit));
+    return cases;
+}
+
 std::vector<OpCase> deepseek_op_cases() {
     std::vector<OpCase> cases;
     for (const bool is_split : {false, true}) {

@@ -37,6 +37,17 @@ void* operator new(size_t size) {
 void* operator new[](size_t size) { return operator new(size); }
 void* operator new(size_t size, const std::nothrow_t&) noexcept { return fails_now() ? nullptr : std::malloc(size); }
 void* operator new[](size_t size, const std::nothrow_t&) noexcept { return fails_now() ? nullptr : std::malloc(size); }
+void* operator new(size_t size, std::align_val_t align) {
+    const auto unit = static_cast<size_t>(align);
+    void* data = fails_now() ? nullptr : std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
+    if (data == nullptr) throw std::bad_alloc();
+    return data;
+}
+void* operator new[](size_t size, std::align_val_t align) { return operator new(size, align); }
+void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
+void operator delete[](void* data, std::align_val_t) noexcept { std::free(data); }
+void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(data); }
+void operator delete[](void* data, size_t, std::align_val_t) noexcept { std::free(data); }
 void operator delete(void* data) noexcept { std::free(data); }
 void operator delete[](void* data) noexcept { std::free(data); }
 void operator delete(void* data, size_t) noexcept { std::free(data); }

@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include "base/host_memory.hpp"
 #include "placement_fixture.hpp"
 #include "runtime/synth.hpp"
 #include "temp_file.hpp"
+#include "test_data.hpp"
 
 using namespace ponder;
 
@@ -119,12 +121,17 @@ TEST_CASE("weight_loading: weights are copied while threads read them") {
     {
         const WeightCopier copier(source.files, weights, [] { return true; });
         while (!copier.is_done()) std::this_thread::yield();
-        is_whole = copier.copied_bytes() == weights[0].size();  // not on a machine that is short of memory
+        is_whole = copier.copied_bytes() == weights[0].size();
     }
     is_over = true;
     for (std::thread& reader : readers) reader.join();
     CHECK(is_right);
-    if (!is_whole) return;
+    if (!is_whole && memory_available() < 4 * weights[0].size()) {
+        MESSAGE("skipped: too little memory is available");
+        ponder_test::n_skipped++;
+        return;
+    }
+    REQUIRE(is_whole);
     REQUIRE(::truncate(source.on_disk.path().c_str(), 0) == 0);
     CHECK(std::equal(weights[0].begin(), weights[0].end(), source.expected.begin() + 1'000));
 }
@@ -135,6 +142,7 @@ TEST_CASE("weight_loading: a copier that is not wanted, or stopped, leaves what 
     {
         const WeightCopier unwanted(source.files, weights, [] { return false; });
         while (!unwanted.is_done()) std::this_thread::yield();
+        CHECK(unwanted.copied_bytes() == 0);
     }
     {
         const WeightCopier stopped(source.files, weights, [] { return true; });
