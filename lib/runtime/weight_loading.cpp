@@ -4,9 +4,11 @@
 #include "runtime/weight_loading.hpp"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 
 #include "base/host_memory.hpp"
@@ -31,6 +33,9 @@ constexpr uint64_t kFewestBytes = 64u << 20;
 // Memory that must be available for copies that nobody asked for, in sizes of what is to be copied: before the first, and before the
 // others.
 constexpr uint64_t kTimesAtFirst = 4, kTimesLater = 2;
+// How much longer the copier rests than it computed for a piece: where new memory is dear, as in some virtual machines, whoever computes
+// should not notice.
+constexpr int kRests = 5;
 constexpr int kMostThreads = 8, kNiceness = 5, kMostNiceness = 19;
 
 struct FileRange {
@@ -143,9 +148,24 @@ WeightCopier::WeightCopier(std::span<const MappedFile> files, std::span<const Ra
 }
 
 WeightCopier::~WeightCopier() {
-    is_stopping_.store(true);
+    {
+        const std::lock_guard lock(mutex_);
+        is_stopping_.store(true);
+    }
+    stopped_.notify_all();
     if (thread_.joinable()) thread_.join();
 }
+
+namespace {
+
+// What the calling thread has computed.
+std::chrono::nanoseconds time_of_thread() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
 
 void WeightCopier::run() try {
     // Linux takes 0 for the thread.
@@ -156,10 +176,13 @@ void WeightCopier::run() try {
         const auto done = in_pieces(ranges, kMostPieces, [&](const MappedFile& file, Range piece) -> Result<void> {
             if (is_stopping_.load()) return make_error(PONDER_STATUS_CANCELLED, "the model is closed");
             if (memory_available() / kTimesLater < left) return make_error(PONDER_STATUS_OUT_OF_MEMORY, "memory has become short");
+            const auto begin = time_of_thread();
             auto owned = file.own(piece, [&](std::span<std::byte> dst, uint64_t offset) { return file.read(offset, dst); });
             if (!owned) return owned;
             left -= piece.size();
             copied_bytes_ += piece.size();
+            std::unique_lock lock(mutex_);
+            stopped_.wait_for(lock, kRests * (time_of_thread() - begin), [this] { return is_stopping_.load(); });
             return owned;
         });
         if (is_stopping_.load()) return is_done_.store(true);  // whoever waits for this thread may hold what a log sink wants

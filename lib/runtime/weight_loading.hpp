@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <thread>
 #include <vector>
@@ -25,8 +27,8 @@ enum class WeightMemory : int32_t { kAuto = PONDER_WEIGHTS_AUTO, kMapped = PONDE
 Result<void> load_weights(std::span<const MappedFile> files, std::span<const std::span<const std::byte>> weights, bool copies,
                           int n_threads, const std::function<bool(double)>& report);
 
-// Copies weights while they are in use, in a thread of low priority, if is_wanted() says so there. Stops early when it is destroyed, or
-// memory becomes short: each weight is mapped or copied, and reads the same. The files must outlive it.
+// Copies weights while they are in use, in a thread of low priority that mostly rests, if is_wanted() says so there. Stops early when it is
+// destroyed, or memory becomes short: each weight is mapped or copied, and reads the same. The files must outlive it.
 class WeightCopier {
   public:
     // For weights that have been touched: one that copies them if most are not in large pages. Null where that would gain nothing, or
@@ -49,6 +51,8 @@ class WeightCopier {
     const std::vector<std::span<const std::byte>> weights_;
     const std::function<bool()> is_wanted_;
     std::atomic<bool> is_stopping_{false}, is_done_{false};
+    std::mutex mutex_;
+    std::condition_variable stopped_;
     std::atomic<uint64_t> copied_bytes_{0};
     std::thread thread_;
 };
