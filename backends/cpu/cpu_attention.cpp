@@ -234,7 +234,7 @@ class Attention {
 
     // Heads of a group that goes through a span together.
     static int64_t heads_of_span(int64_t group, int64_t n_heads, bool reads_same) {
-        return reads_same ? std::max(group, std::min(n_heads, kHeadsOfSpan)) : group;
+        return reads_same ? std::min(n_heads, kHeadsOfSpan) : group;
     }
     static int64_t floats_of_span(int64_t n_heads, int64_t v_dim) { return n_heads * (padded(v_dim) + 2); }
 

@@ -60,13 +60,10 @@ class Experts {
 
   private:
     void run_window(std::span<const Assignment> places) {
-        const auto is_next = [&](size_t i) { return i == 0 || places[i].expert != places[i - 1].expert; };
-        size_t n_experts = 0;
-        for (size_t i = 0; i < places.size(); i++) n_experts += is_next(i) ? 1 : 0;
         std::pmr::vector<ExpertRows> experts(&run_.lists);
-        experts.reserve(n_experts);
+        experts.reserve(places.size());
         for (size_t i = 0; i < places.size(); i++) {
-            if (!is_next(i)) {
+            if (i > 0 && places[i].expert == places[i - 1].expert) {
                 experts.back().n++;
                 continue;
             }

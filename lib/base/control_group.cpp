@@ -42,30 +42,29 @@ void visit_groups(const std::string& root, const std::string& controller, const 
     }
 }
 
+// Of one group.
+uint64_t memory_limit_of(const std::string& folder, int version) {
+    const std::string text = read_small_file(folder + (version == 2 ? "/memory.max" : "/memory.limit_in_bytes"));
+    return parse_number(text).value_or(UINT64_MAX);
+}
+
 }  // namespace
 
 uint64_t memory_limit_of_groups(const std::string& root) {
     uint64_t limit = UINT64_MAX;
-    visit_groups(root, "memory", [&](const std::string& folder, int version) {
-        const std::string text = read_small_file(folder + (version == 2 ? "/memory.max" : "/memory.limit_in_bytes"));
-        limit = std::min(limit, parse_number(text).value_or(UINT64_MAX));
-    });
+    visit_groups(root, "memory",
+                 [&](const std::string& folder, int version) { limit = std::min(limit, memory_limit_of(folder, version)); });
     return limit;
 }
 
 uint64_t memory_left_in_groups(const std::string& root) {
     uint64_t left = UINT64_MAX;
     visit_groups(root, "memory", [&](const std::string& folder, int version) {
-        const auto number = [&](const char* file) { return parse_number(read_small_file(folder + file)).value_or(0); };
-        const uint64_t limit =
-            parse_number(read_small_file(folder + (version == 2 ? "/memory.max" : "/memory.limit_in_bytes"))).value_or(UINT64_MAX);
+        const uint64_t limit = memory_limit_of(folder, version);
         if (limit == UINT64_MAX) return;
-        // "file 8192" (version 2), "total_cache 8192" (version 1): in lines of their own.
-        const std::string field = version == 2 ? "\nfile " : "\ntotal_cache ", statistics = "\n" + read_small_file(folder + "/memory.stat");
-        const size_t at = statistics.find(field);
-        const uint64_t used = number(version == 2 ? "/memory.current" : "/memory.usage_in_bytes"),
-                       cached =
-                           at == std::string::npos ? 0 : parse_number(std::string_view(statistics).substr(at + field.size())).value_or(0),
+        const std::string use = read_small_file(folder + (version == 2 ? "/memory.current" : "/memory.usage_in_bytes"));
+        const uint64_t used = parse_number(use).value_or(0),
+                       cached = find_number(read_small_file(folder + "/memory.stat"), version == 2 ? "file " : "total_cache ").value_or(0),
                        held = used - std::min(used, cached);
         left = std::min(left, limit - std::min(limit, held));
     });

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "base/control_group.hpp"
@@ -21,12 +20,8 @@ uint64_t memory_limit() {
 }
 
 uint64_t memory_available(const std::string& root) {
-    constexpr std::string_view kField = "MemAvailable:";  // "MemAvailable:   24196344 kB"
-    const std::string text = read_small_file(root + "/proc/meminfo");
-    const size_t field = text.find(kField), digits = text.find_first_of("0123456789", std::min(field, text.size()));
-    if (field == std::string::npos || digits == std::string::npos) return memory_limit();
-    const uint64_t kilobytes = parse_number(std::string_view(text).substr(digits)).value_or(0);
-    return std::min(1024 * kilobytes, memory_left_in_groups(root));
+    const auto kilobytes = find_number(read_small_file(root + "/proc/meminfo"), "MemAvailable:");
+    return kilobytes ? std::min(1024 * *kilobytes, memory_left_in_groups(root)) : memory_limit();
 }
 
 MemoryBlock::MemoryBlock(size_t n_bytes) {

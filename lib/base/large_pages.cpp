@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <memory>
-#include <string_view>
 
 #include "base/small_file.hpp"
 
@@ -20,7 +19,6 @@ uint64_t large_page_size(const std::string& root) {
 }
 
 uint64_t bytes_in_large_pages(std::span<const std::byte> mapping, const std::string& root) {
-    constexpr std::string_view kField = "FilePmdMapped:";  // "FilePmdMapped:     2048 kB"
     const auto first = reinterpret_cast<uintptr_t>(mapping.data()), last = first + mapping.size();
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen((root + "/proc/self/smaps").c_str(), "re"), std::fclose);
     if (file == nullptr) return 0;
@@ -28,13 +26,11 @@ uint64_t bytes_in_large_pages(std::span<const std::byte> mapping, const std::str
     bool is_inside = false;
     // Longer lines are names of files; what is left of them looks like no other line.
     for (char buffer[512]; std::fgets(buffer, sizeof buffer, file.get()) != nullptr;) {
-        const std::string_view line = buffer;
         unsigned long long begin = 0, end = 0;
         if (std::sscanf(buffer, "%llx-%llx ", &begin, &end) == 2) {
             is_inside = begin >= first && begin < last;
-        } else if (is_inside && line.starts_with(kField)) {
-            const size_t digits = line.find_first_of("0123456789");
-            if (digits != std::string_view::npos) total += 1024 * parse_number(line.substr(digits)).value_or(0);
+        } else if (is_inside) {
+            total += 1024 * find_number(buffer, "FilePmdMapped:").value_or(0);
         }
     }
     return total;

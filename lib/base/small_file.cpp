@@ -26,4 +26,15 @@ std::optional<uint64_t> parse_number(std::string_view text) {
     return parsed.ec == std::errc{} ? std::optional(number) : std::nullopt;
 }
 
+std::optional<uint64_t> find_number(std::string_view text, std::string_view name) {
+    while (!text.starts_with(name)) {
+        const size_t line = text.find('\n');
+        if (line == std::string_view::npos) return std::nullopt;
+        text.remove_prefix(line + 1);
+    }
+    text.remove_prefix(name.size());
+    const size_t blanks = text.find_first_not_of(' ');
+    return blanks == std::string_view::npos ? std::nullopt : parse_number(text.substr(blanks));
+}
+
 }  // namespace ponder

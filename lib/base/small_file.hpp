@@ -13,5 +13,7 @@ namespace ponder {
 std::string read_small_file(const std::string& path);
 // The number that a text begins with; nothing if it begins with none.
 std::optional<uint64_t> parse_number(std::string_view text);
+// The number behind `name`, which begins a line ("MemFree:    16 kB"); nothing if no line begins so, or no number follows.
+std::optional<uint64_t> find_number(std::string_view text, std::string_view name);
 
 }  // namespace ponder

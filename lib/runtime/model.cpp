@@ -126,28 +126,30 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
         return std::count_if(chosen.begin(), chosen.end(), [=](const PlacedDevice& d) { return !d.is_host && d.is_named == are_named; });
     };
     gives_way = count_gpus(false) > 0 && count_gpus(true) == 0;
+    const bool is_on_host = count_gpus(false) + count_gpus(true) == 0, must_copy = options.weights == WeightMemory::kCopied;
+    if (must_copy && !is_on_host)
+        return make_error(PONDER_STATUS_UNSUPPORTED, "%s: copied weights are for models that the CPU alone runs", path.c_str());
     auto program = PlacedProgram::create(std::move(graph->program), *model->placement_);
     if (!program) return program.error();
     if (auto opened = model->open_devices(options, *program); !opened) return opened.error();
     const auto fits = model->place_weights(*program);
     if (!fits) return with_context(fits.error(), path);
+    if (must_copy && !*fits)
+        return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: the weights are larger than the memory, and cannot be copied", path.c_str());
     model->describe(program->whole());
     const auto weights = resident_weights(program->whole());
     // Compiled now, so that what the device refuses is known before anybody waits for a token.
     auto executor = model->make_executor(std::move(*program));
     if (!executor) return with_context(executor.error(), path);
     model->executors_[PONDER_TYPE_F32] = std::move(*executor);
-    const auto& devices = model->placement_->devices();
-    const bool is_on_host = std::all_of(devices.begin(), devices.end(), [](const PlacedDevice& device) { return device.is_host; });
-    if (options.weights == WeightMemory::kCopied && !is_on_host)
-        return make_error(PONDER_STATUS_UNSUPPORTED, "%s: copied weights are for models that the CPU alone runs", path.c_str());
-    if (options.weights == WeightMemory::kCopied && !*fits)
-        return make_error(PONDER_STATUS_OUT_OF_MEMORY, "%s: the weights are larger than the memory, and cannot be copied", path.c_str());
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
     if (*fits && model->device().backend().buffer_import != nullptr) {
-        const auto report = [&](double fraction) { return stop_at(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * fraction); };
+        const auto report = [&control](double fraction) {
+            control.set_fraction(kShareBeforeWeights + (1.0 - kShareBeforeWeights) * fraction);
+            return control.should_stop();
+        };
         const std::span<const MappedFile> files = model->file_.files;
-        if (auto read = load_weights(files, weights, options.weights == WeightMemory::kCopied, model->info_.n_threads, report); !read)
+        if (auto read = load_weights(files, weights, must_copy, model->info_.n_threads, report); !read)
             return with_context(read.error(), path);
         // Streamed experts take all the memory that there is.
         const bool may_copy = options.weights == WeightMemory::kAuto && is_on_host && !model->is_streaming();

@@ -45,6 +45,7 @@ struct FileRange {
 
 // Neighbours joined, by file and place.
 std::vector<FileRange> join_ranges(std::span<const MappedFile> files, std::span<const Range> weights) {
+    const auto end_of = [](const Range& range) { return range.data() + range.size(); };
     std::vector<FileRange> joined;
     for (const MappedFile& file : files) {
         std::vector<Range> own;
@@ -54,11 +55,12 @@ std::vector<FileRange> join_ranges(std::span<const MappedFile> files, std::span<
         std::sort(own.begin(), own.end(), [](const Range& a, const Range& b) { return a.data() < b.data(); });
         const size_t n_before = joined.size();
         for (const Range& range : own) {
-            if (joined.size() > n_before && range.data() - (joined.back().bytes.data() + joined.back().bytes.size()) <= kGapBytes)
-                joined.back().bytes = {joined.back().bytes.data(),
-                                       std::max(joined.back().bytes.data() + joined.back().bytes.size(), range.data() + range.size())};
-            else
+            if (joined.size() == n_before || range.data() - end_of(joined.back().bytes) > kGapBytes) {
                 joined.push_back({&file, range});
+                continue;
+            }
+            Range& last = joined.back().bytes;
+            last = {last.data(), std::max(end_of(last), end_of(range))};
         }
     }
     return joined;
@@ -70,11 +72,13 @@ uint64_t sum_bytes(std::span<const FileRange> ranges) {
     return total;
 }
 
-// Calls work(file, piece) for all of the ranges, cut where large pages begin; true stops.
+// Bytes of a piece that is copied.
+uint64_t copied_piece(std::span<const FileRange> ranges) { return std::max<uint64_t>(kPieceBytes, sum_bytes(ranges) / kMostPieces); }
+
+// Calls work(file, piece) for all of the ranges, cut where large pages begin; an error ends it.
 template <class Work>
-Result<void> in_pieces(std::span<const FileRange> ranges, uint64_t most_pieces, const Work& work) {
-    const uint64_t align = std::max<uint64_t>(large_page_size(), 1),
-                   wanted = std::max<uint64_t>(kPieceBytes, sum_bytes(ranges) / most_pieces), size = (wanted + align - 1) / align * align;
+Result<void> in_pieces(std::span<const FileRange> ranges, uint64_t piece_bytes, const Work& work) {
+    const uint64_t align = std::max<uint64_t>(large_page_size(), 1), size = (piece_bytes + align - 1) / align * align;
     for (const FileRange& range : ranges) {
         for (Range rest = range.bytes; !rest.empty();) {
             const uint64_t to_boundary = size - reinterpret_cast<uintptr_t>(rest.data()) % size;
@@ -92,9 +96,9 @@ Result<void> load_weights(std::span<const MappedFile> files, std::span<const Ran
                           const std::function<bool(double)>& report) {
     for (const MappedFile& file : files) prefer_large_pages(file.bytes());
     const auto ranges = join_ranges(files, weights);
-    const uint64_t total = sum_bytes(ranges), available = memory_available();
+    const uint64_t total = sum_bytes(ranges);
     if (total == 0) return {};
-    if (copies && available < total) {
+    if (const uint64_t available = copies ? memory_available() : total; available < total) {
         return make_error(PONDER_STATUS_OUT_OF_MEMORY, "weights of %llu bytes cannot be copied: %llu bytes are available",
                           static_cast<unsigned long long>(total), static_cast<unsigned long long>(available));
     }
@@ -112,7 +116,7 @@ Result<void> load_weights(std::span<const MappedFile> files, std::span<const Ran
         return failed == results.end() ? Result<void>() : *failed;
     };
     uint64_t done = 0;
-    return in_pieces(ranges, copies ? kMostPieces : total, [&](const MappedFile& file, Range piece) -> Result<void> {
+    return in_pieces(ranges, copies ? copied_piece(ranges) : kPieceBytes, [&](const MappedFile& file, Range piece) -> Result<void> {
         if (copies) {
             const auto fill = [&](std::span<std::byte> dst, uint64_t offset) { return read(file, dst, offset); };
             if (auto owned = file.own(piece, fill); !owned) return owned;
@@ -141,7 +145,10 @@ std::unique_ptr<WeightCopier> WeightCopier::start(std::span<const MappedFile> fi
 WeightCopier::WeightCopier(std::span<const MappedFile> files, std::span<const Range> weights, std::function<bool()> is_wanted)
     : files_(files), weights_(weights.begin(), weights.end()), is_wanted_(std::move(is_wanted)) {
     try {
-        thread_ = std::thread([this] { run(); });
+        thread_ = std::thread([this] {
+            run();
+            is_done_.store(true);
+        });
     } catch (const std::system_error&) {
         is_done_.store(true);  // mapped weights serve as well
     }
@@ -173,7 +180,7 @@ void WeightCopier::run() try {
     if (is_wanted_()) {
         const auto ranges = join_ranges(files_, weights_);
         uint64_t left = sum_bytes(ranges);
-        const auto done = in_pieces(ranges, kMostPieces, [&](const MappedFile& file, Range piece) -> Result<void> {
+        const auto done = in_pieces(ranges, copied_piece(ranges), [&](const MappedFile& file, Range piece) -> Result<void> {
             if (is_stopping_.load()) return make_error(PONDER_STATUS_CANCELLED, "the model is closed");
             if (memory_available() / kTimesLater < left) return make_error(PONDER_STATUS_OUT_OF_MEMORY, "memory has become short");
             const auto begin = time_of_thread();
@@ -185,14 +192,13 @@ void WeightCopier::run() try {
             stopped_.wait_for(lock, kRests * (time_of_thread() - begin), [this] { return is_stopping_.load(); });
             return owned;
         });
-        if (is_stopping_.load()) return is_done_.store(true);  // whoever waits for this thread may hold what a log sink wants
+        if (is_stopping_.load()) return;  // whoever waits for this thread may hold what a log sink wants
         const auto copied = static_cast<unsigned long long>(copied_bytes_.load());
         log_message(PONDER_LOG_INFO, "%llu of %llu bytes of weights were copied to large pages%s%s", copied,
                     copied + static_cast<unsigned long long>(left), done ? "" : ": ", done ? "" : done.error().message.c_str());
     }
-    is_done_.store(true);
 } catch (const std::bad_alloc&) {
-    is_done_.store(true);
+    // What is mapped stays so.
 }
 
 }  // namespace ponder
