@@ -267,12 +267,12 @@ uint64_t Instance::free_bytes(VkPhysicalDevice device) const {
     return free;
 }
 
-// Fragments are dealt out to subgroups, so their number in a workgroup must be known.
+// Fragments are dealt out to subgroups, so their number in a workgroup must be known. A step of 64 columns takes 26 KiB of shared memory.
 void Instance::probe_matrices(VkPhysicalDevice device, const std::vector<VkExtensionProperties>& extensions, DeviceTraits& traits) const {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
     functions_.GetPhysicalDeviceProperties2(device, &properties);
-    if (sizes.minSubgroupSize != sizes.maxSubgroupSize) return;
+    if (sizes.minSubgroupSize != sizes.maxSubgroupSize || traits.shared_bytes < 26 * 1024) return;
     const auto choose = [&](Tiles tiles, const char* extension, auto list) {
         if (!has_shaders(tiles) || !has_extension(extensions, extension)) return false;
         traits.matrix = choose_sizes(list(functions_, device), traits.subgroup_size);

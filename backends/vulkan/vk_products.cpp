@@ -88,7 +88,7 @@ void record_product(const Recording& r, const Product& p, const MatvecShape* for
         uint32_t constants[] = {0, 0, 0, 0, 0, p.is_added};
         if (tiles == Tiles::kMatricesKhr || tiles == Tiles::kMatricesNv) {
             const DeviceTraits& t = r.device.traits();
-            // A step of 128 columns takes 43 KiB, one of 64 columns 27.
+            // A step of 128 columns takes 42 KiB, one of 64 columns 26.
             constants[0] = t.shared_bytes >= 45056 ? 4 : 2;
             constants[1] = t.matrix.m;
             constants[2] = t.matrix.n;
