@@ -104,7 +104,8 @@ int32_t rows_of_run(int32_t index, const ponder_device_options*) try {
 
 uint64_t device_identity(const ponder_device_handle* device) {
     Checksum sum;
-    const uint64_t parts[] = {own(device)->traits().identity, shaders_identity()};
+    const DeviceTraits& traits = own(device)->traits();
+    const uint64_t parts[] = {traits.identity, shaders_identity(), static_cast<uint64_t>(traits.tiles), traits.has_int_dot};
     sum.update(std::as_bytes(std::span(parts)));
     return sum.value();
 }

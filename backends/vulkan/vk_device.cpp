@@ -42,10 +42,9 @@ Result<void> Device::start(int32_t index) {
                                         .queueCount = 1,
                                         .pQueuePriorities = &priority};
     if (options_.is_plain) {
-        traits_.matrix_m = traits_.matrix_n = traits_.matrix_k = 0;
+        traits_.tiles = Tiles::kFloats;
         traits_.has_int_dot = false;
     }
-    const bool has_matrices = traits_.matrix_m != 0;
     std::vector<const char*> extensions;
     void* next = nullptr;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
@@ -56,15 +55,18 @@ Result<void> Device::start(int32_t index) {
     }
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices{
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .pNext = next, .cooperativeMatrix = VK_TRUE};
-    if (has_matrices) {
-        extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-        next = &matrices;
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrices_nv{
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV, .pNext = next, .cooperativeMatrix = VK_TRUE};
+    const bool has_khr = traits_.tiles == Tiles::kMatricesKhr, has_nv = traits_.tiles == Tiles::kMatricesNv;
+    if (has_khr || has_nv) {
+        extensions.push_back(has_khr ? VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME : VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
+        next = has_khr ? static_cast<void*>(&matrices) : &matrices_nv;
     }
     const VkPhysicalDeviceVulkan12Features features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
                                                     .pNext = next,
-                                                    .shaderFloat16 = has_matrices,
+                                                    .shaderFloat16 = traits_.tiles != Tiles::kFloats,
                                                     .bufferDeviceAddress = VK_TRUE,
-                                                    .vulkanMemoryModel = has_matrices};
+                                                    .vulkanMemoryModel = has_khr || has_nv};
     const VkDeviceCreateInfo info{.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                   .pNext = &features,
                                   .queueCreateInfoCount = 1,

@@ -61,6 +61,8 @@ Result<InstanceFunctions> load_instance_functions(PFN_vkGetInstanceProcAddr entr
         reinterpret_cast<PFN_vkGetPhysicalDeviceMemoryProperties2>(entry(handle, "vkGetPhysicalDeviceMemoryProperties2"));
     table.GetPhysicalDeviceCooperativeMatrixPropertiesKHR = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR>(
         entry(handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+    table.GetPhysicalDeviceCooperativeMatrixPropertiesNV = reinterpret_cast<PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV>(
+        entry(handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV"));
     return table;
 }
 

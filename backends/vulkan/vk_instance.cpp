@@ -217,9 +217,11 @@ DeviceTraits Instance::probe(VkPhysicalDevice device) const {
     const bool knows_subgroups =
         p.apiVersion >= VK_API_VERSION_1_3 || has_extension(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     const uint32_t left_out = find_left_out(known_quirks(), {driver.driverID, p.deviceType, p.driverVersion});
-    if ((left_out & kNoMatrices) == 0 && features12.shaderFloat16 != 0 && features12.vulkanMemoryModel != 0 && knows_subgroups &&
-        has_extension(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-        probe_matrices(device, traits);
+    if ((left_out & kNoHalves) == 0 && features12.shaderFloat16 != 0) {
+        traits.tiles = Tiles::kHalves;
+        if ((left_out & kNoMatrices) == 0 && features12.vulkanMemoryModel != 0 && knows_subgroups)
+            probe_matrices(device, extensions, traits);
+    }
     // Eight neighbours round a unit together.
     constexpr VkSubgroupFeatureFlags kNeeded = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_CLUSTERED_BIT;
     if ((left_out & kNoIntDot) == 0 && has_extension(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) &&
@@ -265,36 +267,21 @@ uint64_t Instance::free_bytes(VkPhysicalDevice device) const {
     return free;
 }
 
-// Fragments are dealt out to subgroups, so their number in a workgroup must be known.
-void Instance::probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const {
+// Fragments are dealt out to subgroups, so their number in a workgroup must be known. A step of 64 columns takes 26 KiB of shared memory.
+void Instance::probe_matrices(VkPhysicalDevice device, const std::vector<VkExtensionProperties>& extensions, DeviceTraits& traits) const {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &sizes};
     functions_.GetPhysicalDeviceProperties2(device, &properties);
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
-    VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &matrix};
-    functions_.GetPhysicalDeviceFeatures2(device, &features);
-    const auto list = functions_.GetPhysicalDeviceCooperativeMatrixPropertiesKHR;
-    if (sizes.minSubgroupSize != sizes.maxSubgroupSize || matrix.cooperativeMatrix == 0 || list == nullptr) return;
-    uint32_t n = 0;
-    if (list(device, &n, nullptr) != VK_SUCCESS) return;
-    std::vector<VkCooperativeMatrixPropertiesKHR> all(n);
-    for (VkCooperativeMatrixPropertiesKHR& one : all) one.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-    if (list(device, &n, all.data()) != VK_SUCCESS) return;
-    for (const VkCooperativeMatrixPropertiesKHR& one : all) {
-        const bool is_half = one.AType == VK_COMPONENT_TYPE_FLOAT16_KHR && one.BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                             one.CType == VK_COMPONENT_TYPE_FLOAT32_KHR && one.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR;
-        if (!is_half || one.scope != VK_SCOPE_SUBGROUP_KHR) continue;
-        // What matmul_coop.glsl can deal out: whole fragments in tiles of 64, the same number to each subgroup, and 8 KiB for results.
-        const uint32_t n_subgroups = 256 / traits.subgroup_size;
-        const bool divides = one.MSize <= 64 && one.NSize <= 64 && 64 % one.MSize == 0 && 64 % one.NSize == 0 && 64 % one.KSize == 0;
-        if (!divides || n_subgroups % (64 / one.MSize) != 0 || 64 / one.MSize * (64 / one.NSize) % n_subgroups != 0 ||
-            n_subgroups * one.MSize * one.NSize > 2048)
-            continue;
-        if (one.KSize <= traits.matrix_k) continue;
-        traits.matrix_m = one.MSize;
-        traits.matrix_n = one.NSize;
-        traits.matrix_k = one.KSize;
-    }
+    if (sizes.minSubgroupSize != sizes.maxSubgroupSize || traits.shared_bytes < 26 * 1024) return;
+    const auto choose = [&](Tiles tiles, const char* extension, auto list) {
+        if (!has_shaders(tiles) || !has_extension(extensions, extension)) return false;
+        traits.matrix = choose_sizes(list(functions_, device), traits.subgroup_size);
+        if (traits.matrix.m == 0) return false;
+        traits.tiles = tiles;
+        return true;
+    };
+    if (!choose(Tiles::kMatricesKhr, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, list_matrices_khr))
+        choose(Tiles::kMatricesNv, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, list_matrices_nv);
 }
 
 const std::vector<DeviceTraits>& known_devices() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "vk_dispatch.hpp"
+#include "vk_tiles.hpp"
 
 namespace ponder::vk {
 
@@ -20,8 +21,8 @@ struct DeviceTraits {
     uint32_t shared_bytes = 0;  // memory of one workgroup
     uint32_t subgroup_size = 0;
     uint32_t queue_family = 0;
-    // Sizes of cooperative matrices of half floats summed in float32; 0: the device has none that this backend can use.
-    uint32_t matrix_m = 0, matrix_n = 0, matrix_k = 0;
+    Tiles tiles = Tiles::kFloats;                    // the best that device, driver and build have
+    MatrixSizes matrix;                              // where tiles are of cooperative matrices
     bool has_int_dot = false;                        // products of four bytes at a time, and what matvec.glsl needs to round source rows
     bool is_unified = false;                         // the device's memory is the host's
     uint64_t identity = 0;                           // another number for another device model or driver version
@@ -46,7 +47,7 @@ class Instance {
 
   private:
     Instance() = default;
-    void probe_matrices(VkPhysicalDevice device, DeviceTraits& traits) const;
+    void probe_matrices(VkPhysicalDevice device, const std::vector<VkExtensionProperties>& extensions, DeviceTraits& traits) const;
     static VKAPI_ATTR VkBool32 VKAPI_CALL count_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
                                                         const VkDebugUtilsMessengerCallbackDataEXT* data, void* instance);
 

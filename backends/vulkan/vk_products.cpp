@@ -48,9 +48,7 @@ ProductPush push_of(const Recording& r, const Product& p) {
 uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
 // What a file stores as float32, such as a router, is multiplied as that: half floats would move decisions.
-bool takes_matrices(const Recording& r, const Product& p) {
-    return r.device.traits().matrix_m != 0 && p.weight->shader != "f32" && find_shader("matmul_coop_" + p.weight->shader) != nullptr;
-}
+Tiles choose_tiles(const Recording& r, const Product& p) { return p.weight->shader == "f32" ? Tiles::kFloats : r.device.traits().tiles; }
 
 // With integers where the device has them; what a file stores as floats is multiplied as floats.
 std::string choose_matvec(const Recording& r, const Product& p) {
@@ -85,18 +83,20 @@ void record_product(const Recording& r, const Product& p, const MatvecShape* for
         r.recorder.dispatch(choose_matvec(r, p), constants, push,
                             {divide_up(p.n_out, shape.rows * (shape.threads / shape.lanes)), p.n_batches, divide_up(p.n_rows, shape.cols)},
                             {src, dst, experts});
-    } else if (takes_matrices(r, p)) {
-        const DeviceTraits& t = r.device.traits();
-        const uint32_t n_fragments = 64 / t.matrix_m * (64 / t.matrix_n) / (kTileThreads / t.subgroup_size);
-        // A step of 128 columns takes 43 KiB, one of 64 columns 27.
-        const uint32_t units = t.shared_bytes >= 45056 ? 4 : 2;
-        const uint32_t constants[] = {units, t.matrix_m, t.matrix_n, t.matrix_k, n_fragments, p.is_added};
-        r.recorder.dispatch("matmul_coop_" + p.weight->shader, constants, push,
-                            {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches}, {src, dst});
     } else {
-        const uint32_t constants[] = {0, 0, 0, 0, 0, p.is_added};
-        r.recorder.dispatch("matmul_" + p.weight->shader, constants, push, {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches},
-                            {src, dst});
+        const Tiles tiles = choose_tiles(r, p);
+        uint32_t constants[] = {0, 0, 0, 0, 0, p.is_added};
+        if (tiles == Tiles::kMatricesKhr || tiles == Tiles::kMatricesNv) {
+            const DeviceTraits& t = r.device.traits();
+            // A step of 128 columns takes 42 KiB, one of 64 columns 26.
+            constants[0] = t.shared_bytes >= 45056 ? 4 : 2;
+            constants[1] = t.matrix.m;
+            constants[2] = t.matrix.n;
+            constants[3] = t.matrix.k;
+            constants[4] = 64 / t.matrix.m * (64 / t.matrix.n) / (kTileThreads / t.subgroup_size);
+        }
+        r.recorder.dispatch(shader_prefix(tiles) + p.weight->shader, constants, push,
+                            {divide_up(p.n_out, 64), divide_up(p.n_rows, 64), p.n_batches}, {src, dst});
     }
     r.recorder.add_work(static_cast<double>(p.n_out) * p.n_batches * p.n_rows * p.weight->n_cols * (p.gated != nullptr ? 2 : 1));
 }

@@ -41,7 +41,7 @@ uint32_t find_left_out(std::span<const Quirk> table, const DriverVersion& driver
     for (const Quirk& quirk : table) {
         if (!matches(quirk, driver)) continue;
         left_out |= quirk.left_out;
-        log_message(PONDER_LOG_INFO, "Vulkan driver %d, version %u: %s; the plain variant serves", static_cast<int>(driver.driver),
+        log_message(PONDER_LOG_INFO, "Vulkan driver %d, version %u: %s; a plainer variant serves", static_cast<int>(driver.driver),
                     driver.version, quirk.reason);
     }
     return left_out;

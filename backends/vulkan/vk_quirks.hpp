@@ -12,6 +12,7 @@ namespace ponder::vk {
 enum LeftOut : uint32_t {
     kNoMatrices = 1,  // cooperative matrices, and asking which sizes there are
     kNoIntDot = 2,    // products of four bytes at a time
+    kNoHalves = 4,    // half floats, and so cooperative matrices
 };
 
 struct Quirk {

@@ -131,8 +131,8 @@ int main(int argc, char** argv) {
         return 77;
     }
     const DeviceTraits& t = (*device)->traits();
-    std::printf("%s: %s; subgroups of %u, %u bytes shared, cooperative matrices %u x %u x %u\n", t.name.c_str(), t.description.c_str(),
-                t.subgroup_size, t.shared_bytes, t.matrix_m, t.matrix_n, t.matrix_k);
+    std::printf("%s: %s; subgroups of %u, %u bytes shared, %s*, cooperative matrices %u x %u x %u\n", t.name.c_str(), t.description.c_str(),
+                t.subgroup_size, t.shared_bytes, shader_prefix(t.tiles), t.matrix.m, t.matrix.n, t.matrix.k);
     auto fence = (*device)->make_fence();
     if (!fence) return 1;
     Bench bench{.device = **device, .fence = *fence};

@@ -2,8 +2,11 @@
 // The system's Vulkan loader with some functions replaced, so that faults of drivers can be had at will.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "vulkan/vk_dispatch.hpp"
 #include "vulkan/vk_instance.hpp"
@@ -18,8 +21,14 @@ struct Faults {
     std::atomic<bool> is_lost_while_waiting = false;
     std::atomic<bool> is_discrete = false;       // a processor that plays the device says that it has memory of its own
     std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
+    std::atomic<bool> has_no_halves = false;
+    // Not 0: a device with subgroups of 32 that has cooperative matrices of this many rows, columns and terms by NVIDIA's extension alone.
+    std::atomic<uint32_t> nv_matrix = 0;
+    std::vector<std::string> asked_extensions;  // by the last device that could not be opened
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
     PFN_vkGetPhysicalDeviceProperties2 properties = nullptr;
+    PFN_vkGetPhysicalDeviceFeatures2 features = nullptr;
+    PFN_vkEnumerateDeviceExtensionProperties extensions = nullptr;
     PFN_vkGetDeviceProcAddr device_entry = nullptr;
     PFN_vkQueueSubmit submit = nullptr;
     PFN_vkWaitForFences wait = nullptr;
@@ -33,6 +42,12 @@ inline Faults& faults() {
     return the_faults;
 }
 
+// Of a chain of structures that a driver has filled.
+template <typename Change>
+void for_each_in(void* chain, Change change) {
+    for (auto* part = static_cast<VkBaseOutStructure*>(chain); part != nullptr; part = part->pNext) change(part);
+}
+
 inline VKAPI_ATTR VkResult VKAPI_CALL no_instance(const VkInstanceCreateInfo*, const VkAllocationCallbacks*, VkInstance*) {
     return VK_ERROR_INCOMPATIBLE_DRIVER;
 }
@@ -40,12 +55,55 @@ inline VKAPI_ATTR VkResult VKAPI_CALL no_devices(VkInstance, uint32_t* n, VkPhys
     *n = 0;
     return VK_SUCCESS;
 }
-inline VKAPI_ATTR VkResult VKAPI_CALL no_open(VkPhysicalDevice, const VkDeviceCreateInfo*, const VkAllocationCallbacks*, VkDevice*) {
+inline VKAPI_ATTR VkResult VKAPI_CALL no_open(VkPhysicalDevice, const VkDeviceCreateInfo* info, const VkAllocationCallbacks*, VkDevice*) {
+    faults().asked_extensions.assign(info->ppEnabledExtensionNames, info->ppEnabledExtensionNames + info->enabledExtensionCount);
     return VK_ERROR_INITIALIZATION_FAILED;
 }
 inline VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties2* out) {
     faults().properties(device, out);
     if (faults().is_discrete) out->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    if (faults().nv_matrix == 0) return;
+    for_each_in(out->pNext, [](VkBaseOutStructure* part) {
+        if (part->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES)
+            reinterpret_cast<VkPhysicalDeviceSubgroupProperties*>(part)->subgroupSize = 32;
+        if (part->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES) {
+            auto& sizes = *reinterpret_cast<VkPhysicalDeviceSubgroupSizeControlProperties*>(part);
+            sizes.minSubgroupSize = sizes.maxSubgroupSize = 32;
+        }
+    });
+}
+inline VKAPI_ATTR void VKAPI_CALL features(VkPhysicalDevice device, VkPhysicalDeviceFeatures2* out) {
+    faults().features(device, out);
+    for_each_in(out->pNext, [](VkBaseOutStructure* part) {
+        if (part->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES && faults().has_no_halves)
+            reinterpret_cast<VkPhysicalDeviceVulkan12Features*>(part)->shaderFloat16 = VK_FALSE;
+        if (part->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV && faults().nv_matrix != 0)
+            reinterpret_cast<VkPhysicalDeviceCooperativeMatrixFeaturesNV*>(part)->cooperativeMatrix = VK_TRUE;
+    });
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL extensions(VkPhysicalDevice device, const char* layer, uint32_t* n, VkExtensionProperties* out) {
+    if (faults().nv_matrix == 0) return faults().extensions(device, layer, n, out);
+    uint32_t n_real = 0;
+    faults().extensions(device, layer, &n_real, nullptr);
+    std::vector<VkExtensionProperties> all(n_real);
+    faults().extensions(device, layer, &n_real, all.data());
+    std::erase_if(
+        all, [](const VkExtensionProperties& e) { return std::strcmp(e.extensionName, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) == 0; });
+    all.push_back({VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, 1});
+    if (out != nullptr) std::copy_n(all.begin(), std::min<size_t>(*n, all.size()), out);
+    *n = static_cast<uint32_t>(all.size());
+    return VK_SUCCESS;
+}
+// Of half floats summed in half floats, which is not asked for, and summed in float32.
+inline VKAPI_ATTR VkResult VKAPI_CALL nv_matrices(VkPhysicalDevice, uint32_t* n, VkCooperativeMatrixPropertiesNV* out) {
+    const uint32_t size = faults().nv_matrix;
+    constexpr VkComponentTypeNV kHalf = VK_COMPONENT_TYPE_FLOAT16_NV, kFloat = VK_COMPONENT_TYPE_FLOAT32_NV;
+    for (uint32_t i = 0; out != nullptr && i < *n; i++) {
+        const VkComponentTypeNV sum = i == 0 ? kHalf : kFloat;
+        out[i] = {out[i].sType, nullptr, size, size, i == 0 ? 2 * size : size, kHalf, kHalf, sum, sum, VK_SCOPE_SUBGROUP_NV};
+    }
+    *n = 2;
+    return VK_SUCCESS;
 }
 inline VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t n, const VkSubmitInfo* info, VkFence fence) {
     if (faults().submits_until_loss >= 0 && faults().submits_until_loss-- <= 0) {
@@ -112,6 +170,16 @@ inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_function(VkInstance ins
         faults().properties = reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(properties);
     }
+    if (std::strcmp(name, "vkGetPhysicalDeviceFeatures2") == 0) {
+        faults().features = reinterpret_cast<PFN_vkGetPhysicalDeviceFeatures2>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(features);
+    }
+    if (std::strcmp(name, "vkEnumerateDeviceExtensionProperties") == 0) {
+        faults().extensions = reinterpret_cast<PFN_vkEnumerateDeviceExtensionProperties>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(extensions);
+    }
+    if (std::strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV") == 0)
+        return reinterpret_cast<PFN_vkVoidFunction>(nv_matrices);
     if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {
         faults().device_entry = reinterpret_cast<PFN_vkGetDeviceProcAddr>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(device_function);
@@ -130,7 +198,8 @@ class MockLoader {
         Faults& f = faults();
         f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = false;
         f.submits_until_loss = -1;
-        f.is_discrete = false;
+        f.is_discrete = f.has_no_halves = false;
+        f.nv_matrix = 0;
         f.is_lost_while_waiting = false;
         f.bytes_until_full = -1;
         ponder::vk::replace_loader(nullptr);

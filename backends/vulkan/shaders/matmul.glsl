@@ -1,71 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of many source rows in float32: tiles of 64 matrix rows and 64 source rows, 32 columns at a time in 16 KiB of shared memory.
-layout(local_size_x = 256) in;
-layout(constant_id = 5) const bool IS_ADDED = false;
+// Products of many source rows without cooperative matrices, summed in float32 in 16 KiB of shared memory: 32 columns at a time in float32, or
+// with HALVES 64 narrowed to half floats.
+#include "tiles.glsl"
 
-shared vec4 weights[32 * 16];  // [32 columns][64 matrix rows]
-shared vec4 sources[32 * 16];  // [32 columns][64 source rows]
-
-void stage_weights(uint first, uint row0, uint unit, uint thread) {
-    vec4 q[8];
-    vec2 scale, offset;
-    decode_unit(pc.weight, (row0 + min(first + thread, pc.n_out - 1)) * pc.units + unit, q, scale, offset);
-    [[unroll]] for (uint i = 0; i < 8; i++) {
-        vec4 w = q[i] * scale[i / 4];
-#ifdef HAS_OFFSET
-        w += offset[i / 4];
+#ifdef HALVES
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define NUMBERS f16vec4
+#define NARROW(v) f16vec4(clamp_to_half(v))
+const uint UNITS = 2;  // a step
+#else
+#define NUMBERS vec4
+#define NARROW(v) (v)
+const uint UNITS = 1;
 #endif
-        [[unroll]] for (uint j = 0; j < 4; j++) weights[(4 * i + j) * 16 + thread / 4][thread % 4] = w[j];
+
+shared NUMBERS weights[UNITS * 32 * 16];  // [UNITS * 32 columns][64 matrix rows]
+shared NUMBERS sources[UNITS * 32 * 16];  // [UNITS * 32 columns][64 source rows]
+
+void stage_weights(uint first, uint row0, uint begin, uint thread) {
+    const uint r = thread % TILE, unit = thread / TILE;
+    vec4 w[8];
+    widen_unit(row0 + min(first + r, pc.n_out - 1), begin + unit, w);
+    [[unroll]] for (uint i = 0; i < 8; i++) {
+        const NUMBERS n = NARROW(w[i]);
+        [[unroll]] for (uint j = 0; j < 4; j++) weights[(unit * 32 + 4 * i + j) * 16 + r / 4][r % 4] = n[j];
     }
 }
 
 void main() {
     const uint thread = gl_LocalInvocationIndex, batch = gl_WorkGroupID.z;
-    const uint first = gl_WorkGroupID.x * 64, first_source = gl_WorkGroupID.y * 64;
+    const uint first = gl_WorkGroupID.x * TILE, first_source = gl_WorkGroupID.y * TILE;
     const uint row0 = batch * pc.slice_rows + pc.first_row;
     const uint src0 = batch / pc.src_div * pc.src_batch;
     const uint x = thread % 16, y = thread / 16;  // the thread's 4 x 4 results
+    const uint decoders = TILE * UNITS;           // threads that stage weights; the others stage sources
 
     vec4 sums[4];  // [source row] of four matrix rows
     [[unroll]] for (uint i = 0; i < 4; i++) sums[i] = vec4(0.0);
-    for (uint unit = 0; unit < pc.units; unit++) {
+    for (uint begin = 0; begin < pc.units; begin += UNITS) {
         barrier();
-        if (thread < 64) {
-            stage_weights(first, row0, unit, thread);
+        if (thread < decoders) {
+            stage_weights(first, row0, begin, thread);
         } else {
-            for (uint i = thread - 64; i < 512; i += 192) {
-                const uint r = i / 8, k = unit * 32 + i % 8 * 4;
-                vec4 v = vec4(0.0);
-                if (first_source + r < pc.n_rows) {
-                    const uint at = src0 + (first_source + r) * pc.src_stride + k;
-                    if (k + 3 < pc.n_in) {
-                        v = Vec4s(pc.src).v[at / 4];
-                    } else {
-                        [[unroll]] for (uint j = 0; j < 4; j++) {
-                            if (k + j < pc.n_in) v[j] = pc.src.v[at + j];
-                        }
-                    }
-                }
-                [[unroll]] for (uint j = 0; j < 4; j++) sources[(i % 8 * 4 + j) * 16 + r / 4][r % 4] = v[j];
+            for (uint i = thread - decoders; i < TILE * UNITS * 8; i += 256 - decoders) {
+                const uint r = i / (UNITS * 8), quad = i % (UNITS * 8);
+                const NUMBERS n =
+                    NARROW(load_source(first_source + r, src0 + (first_source + r) * pc.src_stride, begin * 32 + quad * 4));
+                [[unroll]] for (uint j = 0; j < 4; j++) sources[(quad * 4 + j) * 16 + r / 4][r % 4] = n[j];
             }
         }
         barrier();
-        for (uint k = 0; k < 32; k++) {
-            const vec4 w = weights[k * 16 + x], s = sources[k * 16 + y];
+        for (uint k = 0; k < UNITS * 32; k++) {
+            const vec4 w = vec4(weights[k * 16 + x]), s = vec4(sources[k * 16 + y]);
             [[unroll]] for (uint i = 0; i < 4; i++) sums[i] += s[i] * w;
         }
     }
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        const uint r = first_source + 4 * y + i;
-        if (r >= pc.n_rows) break;
-        [[unroll]] for (uint j = 0; j < 4; j++) {
-            const uint column = first + 4 * x + j;
-            if (column >= pc.n_out) break;
-            float result = sums[i][j];
-            if (uvec2(pc.bias) != uvec2(0)) result += pc.bias.v[column];
-            const uint at = batch * pc.dst_batch + r * pc.dst_stride + column;
-            if (IS_ADDED) result += pc.dst.v[at];
-            pc.dst.v[at] = result;
-        }
+        [[unroll]] for (uint j = 0; j < 4; j++) store_result(batch, first_source + 4 * y + i, first + 4 * x + j, sums[i][j]);
     }
 }
