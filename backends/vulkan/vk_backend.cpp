@@ -34,13 +34,15 @@ ponder_status device_describe(int32_t index, ponder_device_info* out, ponder_err
     return report(err, PONDER_STATUS_OUT_OF_MEMORY, "no memory to list devices");
 }
 
+constexpr const char* kPlainVariant = "float32";
+
 ponder_status device_open(int32_t index, const ponder_device_options* options, ponder_device_handle** out, ponder_error* err) try {
     *out = nullptr;
     DeviceOptions chosen;
     if (options != nullptr) chosen.n_threads = options->n_threads;
     const bool has_variant = options != nullptr && options->struct_size >= sizeof(ponder_device_options) && options->variant != nullptr;
     const std::string_view variant = has_variant ? options->variant : "";
-    chosen.is_plain = variant == "float32";
+    chosen.is_plain = variant == kPlainVariant;
     chosen.is_validated = variant == "validated";
     if (!variant.empty() && !chosen.is_plain && !chosen.is_validated) {
         char message[128];
@@ -170,6 +172,7 @@ constexpr ponder_backend kBackend = {
     .cache_write = cache_write,
     .cache_read = cache_read,
     .device_free_bytes = device_free_bytes,
+    .plain_variant = kPlainVariant,
 };
 
 }  // namespace

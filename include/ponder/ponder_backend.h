@@ -299,6 +299,9 @@ typedef struct ponder_backend {
 
     /* (optional) Bytes of device `index`'s memory that this process may still have, as its driver sees it now; opens nothing. Any thread. */
     ponder_status (*device_free_bytes)(int32_t index, uint64_t *out, ponder_error *err);
+
+    /* (optional) The variant that asks least of a device (ponder_device_options.variant): where the best one computes wrongly, this one is tried. */
+    const char *plain_variant;
 } ponder_backend;
 
 /* How a backend is reached: a function that returns its table, which lives as long as the process. */

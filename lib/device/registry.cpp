@@ -43,6 +43,12 @@ int32_t DeviceSlot::rows_of_run() const {
     return std::clamp(backend->rows_of_run(local_index, &options), 1, kMost);
 }
 
+std::string DeviceSlot::plain_variant() const {
+    const bool has_one = backend->struct_size >= offsetof(ponder_backend, plain_variant) + sizeof backend->plain_variant &&
+                         backend->plain_variant != nullptr;
+    return has_one ? backend->plain_variant : "";
+}
+
 uint64_t DeviceSlot::free_bytes() const {
     uint64_t n_bytes = 0;
     if (backend->struct_size >= offsetof(ponder_backend, device_free_bytes) + sizeof backend->device_free_bytes &&

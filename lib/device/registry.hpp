@@ -20,8 +20,9 @@ struct DeviceSlot {
     int32_t global_index = 0;  // over all backends
     std::string variant;       // ponder_device_options.variant; empty: the best
 
-    int32_t rows_of_run() const;  // as ponder_backend has it
-    uint64_t free_bytes() const;  // memory that can still be had on it; of backends that do not know, all of it
+    int32_t rows_of_run() const;        // as ponder_backend has it
+    std::string plain_variant() const;  // as ponder_backend has it; empty: none
+    uint64_t free_bytes() const;        // memory that can still be had on it; of backends that do not know, all of it
 };
 
 int32_t device_count();

@@ -161,22 +161,35 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
 
 // Devices whose results can be relied on.
 Result<void> Model::open_devices(const ModelOptions& options, const PlacedProgram& program) {
-    for (size_t i = 0; i < placement_->devices().size(); i++) {
-        auto device = Device::open(placement_->devices()[i].slot, options.n_threads, options.device_cache);
+    const auto open = [&](const DeviceSlot& slot) { return Device::open(slot, options.n_threads, options.device_cache); };
+    for (const PlacedDevice& placed : placement_->devices()) {
+        auto device = open(placed.slot);
         if (!device) return device.error();
         devices_.push_back(std::move(*device));
     }
-    return test_devices(program);
-}
-
-// Each GPU, on what it has not passed yet of its piece of the program.
-Result<void> Model::test_devices(const PlacedProgram& program) {
     for (size_t i = 0; i < devices_.size(); i++) {
-        const bool is_gpu = devices_[i]->n_threads() == 0;
-        if (!is_gpu) continue;
-        if (auto tested = test_operators(*devices_[i], program.piece(i).view()); !tested) return tested;
+        auto tested = test_device(i, program);
+        DeviceSlot slot = devices_[i]->slot();
+        slot.variant = slot.variant.empty() ? slot.plain_variant() : "";
+        const bool is_wrong =
+            !tested && (tested.error().status == PONDER_STATUS_DEVICE || tested.error().status == PONDER_STATUS_DEVICE_LOST);
+        if (is_wrong && !slot.variant.empty()) {
+            log_message(PONDER_LOG_WARNING, "%s/%s is used: %s", slot.backend->name, slot.variant.c_str(), tested.error().message.c_str());
+            auto plainer = open(slot);
+            if (!plainer) return plainer.error();
+            devices_[i] = std::move(*plainer);
+            tested = test_device(i, program);
+        }
+        if (!tested) return tested;
     }
     return {};
+}
+
+// A GPU, on what it has not passed yet of its piece of the program.
+Result<void> Model::test_device(size_t i, const PlacedProgram& program) const {
+    const bool is_gpu = devices_[i]->n_threads() == 0;
+    if (!is_gpu) return {};
+    return test_operators(*devices_[i], program.piece(i).view());
 }
 
 Result<std::vector<std::byte>> Model::read_device_cache() const {
@@ -267,7 +280,9 @@ Result<Executor*> Model::executor(int32_t kv_type) {
     }
     auto program = PlacedProgram::create(std::move(graph->program), *placement_);
     if (!program) return program.error();
-    if (auto tested = test_devices(*program); !tested) return tested.error();  // attention to a cache of this type
+    for (size_t i = 0; i < devices_.size(); i++) {
+        if (auto tested = test_device(i, *program); !tested) return tested.error();  // attention to a cache of this type
+    }
     auto executor = make_executor(std::move(*program));
     if (!executor) return executor.error();
     const std::lock_guard lock(executors_mutex_);

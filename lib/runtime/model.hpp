@@ -74,7 +74,7 @@ class Model {
     // gives_way: whether another attempt should be made on the CPU if a device fails.
     static Result<std::shared_ptr<Model>> open_once(const std::string& path, const ModelOptions& options, bool& gives_way);
     Result<void> open_devices(const ModelOptions& options, const PlacedProgram& program);
-    Result<void> test_devices(const PlacedProgram& program);
+    Result<void> test_device(size_t i, const PlacedProgram& program) const;
     Result<bool> place_weights(PlacedProgram& program);
     Result<void> make_expert_cache(const Residence& residence, uint64_t allowed);
     void forget_vocabulary();

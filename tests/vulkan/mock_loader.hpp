@@ -16,8 +16,9 @@ namespace ponder_test {
 // What fails from now on.
 struct Faults {
     std::atomic<bool> has_no_devices = false, cannot_create_instance = false, cannot_open = false, cannot_compile = false,
-                      computes_nothing = false;
-    std::atomic<int> submits_until_loss = -1;  // -1: never lost
+                      computes_nothing = false, computes_nothing_in_halves = false;
+    std::atomic<bool> is_open_with_halves = false;  // the last device
+    std::atomic<int> submits_until_loss = -1;       // -1: never lost
     std::atomic<bool> is_lost_while_waiting = false;
     std::atomic<bool> is_discrete = false;       // a processor that plays the device says that it has memory of its own
     std::atomic<int64_t> bytes_until_full = -1;  // -1: never full
@@ -30,6 +31,7 @@ struct Faults {
     PFN_vkGetPhysicalDeviceFeatures2 features = nullptr;
     PFN_vkEnumerateDeviceExtensionProperties extensions = nullptr;
     PFN_vkGetDeviceProcAddr device_entry = nullptr;
+    PFN_vkCreateDevice open = nullptr;
     PFN_vkQueueSubmit submit = nullptr;
     PFN_vkWaitForFences wait = nullptr;
     PFN_vkAllocateMemory allocate = nullptr;
@@ -54,6 +56,15 @@ inline VKAPI_ATTR VkResult VKAPI_CALL no_instance(const VkInstanceCreateInfo*, c
 inline VKAPI_ATTR VkResult VKAPI_CALL no_devices(VkInstance, uint32_t* n, VkPhysicalDevice*) {
     *n = 0;
     return VK_SUCCESS;
+}
+inline VKAPI_ATTR VkResult VKAPI_CALL open(VkPhysicalDevice device, const VkDeviceCreateInfo* info, const VkAllocationCallbacks* callbacks,
+                                           VkDevice* out) {
+    faults().is_open_with_halves = false;
+    for_each_in(const_cast<void*>(info->pNext), [](VkBaseOutStructure* part) {
+        if (part->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES)
+            faults().is_open_with_halves = reinterpret_cast<VkPhysicalDeviceVulkan12Features*>(part)->shaderFloat16 != 0;
+    });
+    return faults().open(device, info, callbacks, out);
 }
 inline VKAPI_ATTR VkResult VKAPI_CALL no_open(VkPhysicalDevice, const VkDeviceCreateInfo* info, const VkAllocationCallbacks*, VkDevice*) {
     faults().asked_extensions.assign(info->ppEnabledExtensionNames, info->ppEnabledExtensionNames + info->enabledExtensionCount);
@@ -131,7 +142,8 @@ inline VKAPI_ATTR VkResult VKAPI_CALL compile(VkDevice device, VkPipelineCache c
 }
 
 inline VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z) {
-    if (!faults().computes_nothing) faults().dispatch(commands, x, y, z);
+    const bool is_wrong = faults().computes_nothing || (faults().computes_nothing_in_halves && faults().is_open_with_halves);
+    if (!is_wrong) faults().dispatch(commands, x, y, z);
 }
 
 inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const char* name) {
@@ -166,6 +178,10 @@ inline VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_function(VkInstance ins
         return reinterpret_cast<PFN_vkVoidFunction>(no_devices);
     if (faults().cannot_open && std::strcmp(name, "vkCreateDevice") == 0) return reinterpret_cast<PFN_vkVoidFunction>(no_open);
     const PFN_vkVoidFunction real = faults().instance_entry(instance, name);
+    if (std::strcmp(name, "vkCreateDevice") == 0) {
+        faults().open = reinterpret_cast<PFN_vkCreateDevice>(real);
+        return reinterpret_cast<PFN_vkVoidFunction>(open);
+    }
     if (std::strcmp(name, "vkGetPhysicalDeviceProperties2") == 0) {
         faults().properties = reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(real);
         return reinterpret_cast<PFN_vkVoidFunction>(properties);
@@ -196,7 +212,8 @@ class MockLoader {
     }
     ~MockLoader() {
         Faults& f = faults();
-        f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = false;
+        f.has_no_devices = f.cannot_create_instance = f.cannot_open = f.cannot_compile = f.computes_nothing = f.computes_nothing_in_halves =
+            false;
         f.submits_until_loss = -1;
         f.is_discrete = f.has_no_halves = false;
         f.nv_matrix = 0;

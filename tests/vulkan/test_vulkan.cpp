@@ -295,6 +295,26 @@ TEST_CASE("vulkan: a driver that computes wrongly is found out, and the next cal
     CHECK(open_model());
 }
 
+TEST_CASE("vulkan: a device that computes wrongly with half floats does without") {
+    if (!has_device()) return;
+    const MockLoader mock;
+    MockLoader::probe_again();
+    const auto plain = open_model("vulkan/float32");
+    REQUIRE(plain);
+    const auto expected = evaluate(*plain);
+    REQUIRE(expected);
+    REQUIRE(open_model());
+    const bool has_halves = faults().is_open_with_halves;
+    faults().computes_nothing_in_halves = true;
+    const auto model = open_model();
+    REQUIRE(model);
+    CHECK((*model)->device().slot().variant == (has_halves ? "float32" : ""));
+    if (!has_halves) return;
+    const auto got = evaluate(*model);
+    REQUIRE(got);
+    CHECK(*got == *expected);
+}
+
 TEST_CASE("vulkan: a device takes its own cache back, and no other bytes") {
     if (!has_device()) return;
     const auto model = open_model();
