@@ -4,6 +4,8 @@
 // floating-point operations as mathematics counts them. Options are Google Benchmark's: --benchmark_filter=matmul/Q4_K.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -27,23 +29,40 @@ constexpr int32_t kVocab = 16;
 class Weights {
   public:
     OperandId add(ProgramBuilder& program, const QuantType& type, int64_t n_in, int64_t n_out, int64_t n = 1) {
-        const size_t n_values = static_cast<size_t>(n_in * n_out * n), piece = static_cast<size_t>(n_in);
-        std::vector<float> values(piece);
-        std::normal_distribution<float> normal;
-        bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_values / type.block_len * type.block_bytes));
+        const size_t n_blocks = static_cast<size_t>(n_in * n_out * n) / type.block_len,
+                     row_bytes = static_cast<size_t>(n_in) / type.block_len * type.block_bytes;
+        bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
         std::byte* first = bytes_.back()->data();
-        // One encoded row is enough variety, and takes a moment instead of minutes.
-        for (float& v : values) v = normal(random_);
-        const size_t row_bytes = piece / type.block_len * type.block_bytes;
-        type.encode(values.data(), first, static_cast<int64_t>(piece / type.block_len), nullptr);
+        // One row is enough variety, and takes a moment instead of minutes.
+        for (size_t at = 0; at < row_bytes; at += type.block_bytes) make_block(type, first + at);
         for (size_t at = row_bytes; at < bytes_.back()->size(); at += row_bytes) std::copy_n(first, row_bytes, first + at);
         const int64_t dims[] = {n_in, n_out, n};
         n_bytes += bytes_.back()->size();
-        return program.add_weight("weight", type.id, std::span(dims, n > 1 ? 3 : 2), *bytes_.back());
+        const OperandId weight = program.add_weight("weight", type.id, std::span(dims, n > 1 ? 3 : 2), *bytes_.back());
+        if (type.id == PONDER_TYPE_F8_E4M3) {
+            constexpr int64_t kBlock = 128;  // columns and rows that share a factor
+            program.set_scales(
+                weight, add(program, *find_quant_type(PONDER_TYPE_F32), (n_in + kBlock - 1) / kBlock, (n_out + kBlock - 1) / kBlock, n));
+        }
+        return weight;
     }
     size_t n_bytes = 0;  // of all weights so far
 
   private:
+    void make_block(const QuantType& type, std::byte* block) {
+        std::normal_distribution<float> normal;
+        std::vector<float> values(type.block_len);
+        if (type.encode != nullptr) {
+            for (float& v : values) v = normal(random_);
+            return type.encode(values.data(), block, 1, nullptr);
+        }
+        const auto is_moderate = [](float v) { return std::isfinite(v) && std::fabs(v) < 1e4f; };
+        do {
+            for (uint32_t i = 0; i < type.block_bytes; i++) block[i] = static_cast<std::byte>(random_());
+            type.decode(block, values.data(), 1);
+        } while (!std::all_of(values.begin(), values.end(), is_moderate));
+    }
+
     std::mt19937 random_{7};
     std::vector<std::unique_ptr<std::vector<std::byte>>> bytes_;
 };
@@ -212,7 +231,7 @@ OpBench moe_bench(int32_t n_rows) {
 std::vector<OpBench> op_benches() {
     std::vector<OpBench> benches;
     for (const QuantType& type : quant_types()) {
-        if (type.encode == nullptr || type.id == PONDER_TYPE_F8_E4M3) continue;
+        if (type.block_len == 1 && type.encode == nullptr && type.id != PONDER_TYPE_F8_E4M3) continue;  // no weights
         for (const int32_t n_rows : {1, 2, 4, 8, 16, 32, 64, 512}) benches.push_back(matmul_bench(type, 1536, 8960, n_rows));
     }
     for (const int32_t n_rows : {1, 512}) benches.push_back(matmul_bench(*find_quant_type("Q4_K"), 7168, 18432, n_rows));

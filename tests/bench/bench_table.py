@@ -5,7 +5,8 @@
 #
 # Models of real shapes are synthesised into FOLDER, one at a time, and removed after their turn unless --keep is given. PEER is a program that
 # knows `bench FILE PROMPT GENERATE REPS THREADS` and prints "pp SPEED" and "tg SPEED"; ponder and it take turns, and medians of the rounds'
-# ratios are kept, because a ratio within a round survives a noisy machine. --long adds prompts of 4,096 tokens and decoding at depth.
+# ratios are kept, because a ratio within a round survives a noisy machine. --long adds prompts of 4,096 tokens and decoding at depth, for which
+# PEER should know `run llama-bench ...` in a folder of the model's; one that does not is left out there.
 import argparse
 import json
 import os
@@ -49,6 +50,19 @@ class Bench:
         speeds = dict(line.split() for line in lines if line)
         return {"prefill_tps": float(speeds["pp"]), "decode_tps": float(speeds["tg"])}
 
+    def peer_at(self, model, depth):
+        """The peer's decoding speed behind `depth` tokens; None if its program has no such measurement."""
+        command = [self.options.peer.resolve(), "run", "llama-bench", "-m", model.name, "-p", 0, "-n", 32, "-d", depth, "-r", 1, "-t",
+                   self.options.threads, "--device", "none", "-o", "json"]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=model.parent)
+        return json.loads(done.stdout)[0]["avg_ts"] if done.returncode == 0 else None
+
+    def at_depth(self, model, depth):
+        speed = {"ours": self.ours(model, 16, 32, "--depth", depth)["decode_tps"]}
+        if self.options.peer:
+            speed["peer"] = self.peer_at(model, depth)
+        return speed
+
     def rounds(self, model, prompt, generate):
         """Medians of ours, of the peer's, and of the ratios of each round."""
         ours, theirs = [], []
@@ -70,7 +84,7 @@ class Bench:
         row = self.rounds(model, prompt, 32)
         row["sequences"] = {n: self.ours(model, 16, 32, "--sequences", n)["decode_tps"] for n in (1, 4, 8)}
         if self.options.long:
-            row["depth"] = {depth: self.ours(model, 16, 32, "--depth", depth)["decode_tps"] for depth in (0, 4096, 16384)}
+            row["depth"] = {depth: self.at_depth(model, depth) for depth in (0, 4096, 16384)}
             row["long_prompt"] = self.rounds(model, 4096, 1)
         return row
 
@@ -85,7 +99,9 @@ def table(results):
         lines.append(f"| {name} | {ratio(row, 'decode_tps')} | {row['bandwidth_share']:.2f} | {ratio(row, 'prefill_tps')} ({row['prompt']} tokens) "
                      f"| {together[0]:.2f} x, {together[1]:.2f} x |")
         for depth, speed in row.get("depth", {}).items():
-            lines.append(f"| at depth {depth} | {speed:.1f} t/s | | | |")
+            beside = speed.get("peer")
+            lines.append(f"| at depth {depth} | {speed['ours'] / beside:.2f} ({speed['ours']:.1f} / {beside:.1f}) | | | |" if beside else
+                         f"| at depth {depth} | {speed['ours']:.1f} t/s | | | |")
         if "long_prompt" in row:
             lines.append(f"| prompt of 4,096 | | | {ratio(row['long_prompt'], 'prefill_tps')} | |")
     return "\n".join(lines) + "\n"
