@@ -18,7 +18,7 @@ namespace {
 
 #include "kernels_avx512.hpp"
 
-#include "kernels_blocks.hpp"
+#include "kernels_grids.hpp"
 
 constexpr int64_t kTileRows = 16, kTileBytes = 1024;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
@@ -151,11 +151,13 @@ void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, 
 }
 
 template <class... Blocks>
-ExpandTiles find_expand(int32_t type) {
-    ExpandTiles found = nullptr;
-    ((found = Blocks::kType == type ? expand_tiles<Blocks> : found), ...);
-    return found;
-}
+struct Expanders {
+    static ExpandTiles find(int32_t type) {
+        ExpandTiles found = nullptr;
+        ((found = Blocks::kType == type ? expand_tiles<Blocks> : found), ...);
+        return found;
+    }
+};
 
 constexpr TileKernels kTileKernels = {multiply_tiles};
 
@@ -176,9 +178,7 @@ const Kernels* amx_kernels() {
         Kernels table = *avx512_kernels();
         for (int32_t i = 0; i < table.n_dots; i++) {
             dots[static_cast<size_t>(i)] = table.dots[i];
-            dots[static_cast<size_t>(i)].expand_tiles =
-                find_expand<BlockQ40, BlockQ41, BlockQ50, BlockQ51, BlockQ80, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K, BlockIq4Nl,
-                            BlockIq4Xs, BlockMxfp4>(table.dots[i].type);
+            dots[static_cast<size_t>(i)].expand_tiles = OfAllBlocks<Expanders>::find(table.dots[i].type);
         }
         table.name = "amx";
         table.dots = dots.data();

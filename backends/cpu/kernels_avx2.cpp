@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include <bit>
+
 #include "kernels_prologue.hpp"
 
 namespace ponder::cpu {
@@ -63,6 +65,14 @@ struct Vector : X86Vector {
     static Bytes bits(uint64_t set, int value) {
         return {spread_bits(static_cast<uint32_t>(set), value), spread_bits(static_cast<uint32_t>(set >> 32), value)};
     }
+    static Bytes from_words(const uint64_t (&w)[8]) {
+        const auto at = [&](int i) { return static_cast<int64_t>(w[i]); };
+        return {_mm256_set_epi64x(at(3), at(2), at(1), at(0)), _mm256_set_epi64x(at(7), at(6), at(5), at(4))};
+    }
+    static Bytes negate(Bytes x, uint64_t set) {
+        const Bytes all = bits(set, 0xff);
+        return {_mm256_sub_epi8(_mm256_xor_si256(x.low, all.low), all.low), _mm256_sub_epi8(_mm256_xor_si256(x.high, all.high), all.high)};
+    }
     static Bytes look_up(const int8_t* table, Bytes x) {
         const __m256i values = _mm256_broadcastsi128_si256(load16(table));
         return {_mm256_shuffle_epi8(values, x.low), _mm256_shuffle_epi8(values, x.high)};
@@ -91,12 +101,12 @@ struct Vector : X86Vector {
     template <int kColumns, int kLargest, bool is_signed, int N>
     static __attribute__((always_inline)) void add_group(Ints (&sums)[N], const uint8_t* codes, const std::byte* const (&x)[N],
                                                          int64_t at) {
-        constexpr int kFours = kColumns / 4, kFit = 32767 / (2 * 127 * kLargest), kRun = kFit < kFours ? kFit : kFours;
+        constexpr unsigned kFours = kColumns / 4, kFit = 32767 / (2 * 127 * kLargest), kRun = std::bit_floor(kFit < kFours ? kFit : kFours);
         static_assert(kFours % kRun == 0);
         unrolled<kFours / kRun>([&]<int run>() __attribute__((always_inline)) {
             Bytes pairs[N];
             unrolled<kRun>([&]<int k>() __attribute__((always_inline)) {
-                constexpr int four = run * kRun + k;
+                constexpr int four = run * static_cast<int>(kRun) + k;
                 const Bytes w = load(codes + 64 * four);
                 const Bytes sizes = is_signed ? Bytes{_mm256_abs_epi8(w.low), _mm256_abs_epi8(w.high)} : w;
                 for (int i = 0; i < N; i++) {

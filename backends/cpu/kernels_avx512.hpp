@@ -29,6 +29,11 @@ struct Vector : X86Vector {
     }
     static Bytes mask(Bytes x, int m) { return _mm512_and_si512(x, _mm512_set1_epi8(static_cast<char>(m))); }
     static Bytes join(Bytes x, Bytes y) { return _mm512_or_si512(x, y); }
+    static Bytes from_words(const uint64_t (&w)[8]) {
+        const auto at = [&](int i) { return static_cast<int64_t>(w[i]); };
+        return _mm512_set_epi64(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+    }
+    static Bytes negate(Bytes x, uint64_t set) { return _mm512_mask_sub_epi8(x, set, _mm512_setzero_si512(), x); }
     static Bytes bits(uint64_t set, int value) { return _mm512_maskz_set1_epi8(set, static_cast<char>(value)); }
     static Bytes look_up(const int8_t* table, Bytes x) { return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load16(table)), x); }
     static Ints dot_unsigned(Bytes u, const int8_t* a) { return _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, load(a)); }

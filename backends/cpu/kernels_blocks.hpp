@@ -48,26 +48,36 @@ inline uint64_t less_32(uint64_t x) {
 }
 
 struct NoMinimums {
-    static constexpr bool kHasMinimums = false, kTakesShift = false;
+    static constexpr bool kHasMinimums = false;
     struct Minimums {};
     static Minimums no_minimums() { return {}; }
     static void take_minimums(const RoundedRow&, int64_t, Minimums&) {}
     static float total(Minimums) { return 0.0f; }
 };
 
-// Eight groups of 32 in 256 elements, with a scale and a minimum each, packed as in Q4_K and Q5_K.
+// Eight groups of 32 in 256 elements.
 struct EightGroups {
     using Scales = Vector::Floats8;
-    using Minimums = Vector::Floats8;
-    static constexpr bool kHasMinimums = true, kTakesShift = false;
-    static constexpr int kGroup = 32;
-    static constexpr int kSteps = 4, kStepLength = 256;
-    explicit EightGroups(const uint8_t* p) { Vector::load_groups(p, scales, mins); }
+    static constexpr bool kTakesShift = false;
+    static constexpr int kGroup = 32, kSteps = 4, kStepLength = 256;
     Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
     template <int k>
     static Vector::Floats spread(Scales s) {
         return Vector::spread2<k>(s);
     }
+    template <int64_t d>
+    static void store(float* dst, Vector::Floats8 values) {
+        float lanes[8];
+        Vector::store8(lanes, values);
+        for (int g = 0; g < 8; g++) dst[g * d] = lanes[g];
+    }
+    Vector::Floats8 scales;
+};
+
+struct EightGroupsWithMinimums : EightGroups {
+    using Minimums = Vector::Floats8;
+    static constexpr bool kHasMinimums = true;
+    static constexpr int kShift = 0;
     static Minimums no_minimums() { return Vector::zero8(); }
     void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
         m = Vector::fma8(mins, Vector::load_floats8(x.sums32 + 8 * b), m);
@@ -75,21 +85,28 @@ struct EightGroups {
     static float total(Minimums m) { return Vector::sum8(m); }
     template <int64_t d>
     void store_scales(float* s, float* m) const {
-        float lanes[16];
-        Vector::store8(lanes, scales);
-        Vector::store8(lanes + 8, mins);
-        for (int g = 0; g < 8; g++) {
-            s[g * d] = lanes[g];
-            m[g * d] = lanes[8 + g];
-        }
+        store<d>(s, scales);
+        store<d>(m, mins);
     }
-    static constexpr int kShift = 0;
-    Vector::Floats8 scales, mins;
+    Vector::Floats8 mins;
 };
 
-struct BlockQ4K : EightGroups {
+struct EightSignedGroups : EightGroups, NoMinimums {
+    static constexpr int kShift = kSigned;
+    template <int64_t d>
+    void store_scales(float* s, float*) const {
+        store<d>(s, scales);
+    }
+};
+
+// Scales and minimums packed as in Q4_K and Q5_K.
+struct PackedGroups : EightGroupsWithMinimums {
+    explicit PackedGroups(const uint8_t* p) { Vector::load_groups(p, scales, mins); }
+};
+
+struct BlockQ4K : PackedGroups {
     static constexpr int kType = 12, kLargest = 15, kStepBytes = 144;
-    explicit BlockQ4K(const uint8_t* p) : EightGroups(p), low(p + 16) {}
+    explicit BlockQ4K(const uint8_t* p) : PackedGroups(p), low(p + 16) {}
     template <int k>
     Vector::Bytes codes() const {
         return Vector::mask(Vector::shift_right<0, 0, 4, 4>(Vector::twice(low + 32 * k)), 15);
@@ -97,9 +114,9 @@ struct BlockQ4K : EightGroups {
     const uint8_t* low;
 };
 
-struct BlockQ5K : EightGroups {
+struct BlockQ5K : PackedGroups {
     static constexpr int kType = 13, kLargest = 31, kStepBytes = 176;
-    explicit BlockQ5K(const uint8_t* p) : EightGroups(p), low(p + 48), high(Vector::twice(p + 16)) {}
+    explicit BlockQ5K(const uint8_t* p) : PackedGroups(p), low(p + 48), high(Vector::twice(p + 16)) {}
     template <int k>
     Vector::Bytes codes() const {
         const Vector::Bytes fifth = Vector::shift_left<4>(Vector::mask(Vector::shift_right<2 * k, 2 * k, 2 * k + 1, 2 * k + 1>(high), 1));
@@ -181,14 +198,24 @@ struct BlockQ3K : SixteenShiftedGroups<2> {
     Vector::Bytes high;
 };
 
-struct BlockQ2K : SixteenGroups {
+struct SixteenGroupsWithMinimums : SixteenGroups {
     using Minimums = Vector::Floats;
     static constexpr bool kHasMinimums = true;
+    static constexpr int kShift = 0;
     template <int64_t d>
     void store_scales(float* s, float* m) const {
         store<d>(s, scales);
         store<d>(m, mins);
     }
+    static Minimums no_minimums() { return Vector::zero(); }
+    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
+        m = Vector::fma(mins, Vector::load_floats(x.sums16 + 16 * b), m);
+    }
+    static float total(Minimums m) { return Vector::sum(m); }
+    Vector::Floats mins;
+};
+
+struct BlockQ2K : SixteenGroupsWithMinimums {
     static constexpr int kType = 10, kLargest = 3, kStepBytes = 84;
     explicit BlockQ2K(const uint8_t* block) : p(block) {
         uint8_t low[16], high[16];
@@ -204,25 +231,11 @@ struct BlockQ2K : SixteenGroups {
         constexpr int n = 4 * (k % 2);
         return Vector::mask(Vector::shift_right<n, n, n + 2, n + 2>(Vector::twice(p + 16 + 32 * (k / 2))), 3);
     }
-    static constexpr int kShift = 0;
-    static Minimums no_minimums() { return Vector::zero(); }
-    void take_minimums(const RoundedRow& x, int64_t b, Minimums& m) const {
-        m = Vector::fma(mins, Vector::load_floats(x.sums16 + 16 * b), m);
-    }
-    static float total(Minimums m) { return Vector::sum(m); }
     const uint8_t* p;
-    Vector::Floats mins;
 };
 
-struct BlockIq4Xs : NoMinimums {
-    using Scales = Vector::Floats8;
-    static constexpr int kType = 23, kLargest = 127, kStepBytes = 136, kSteps = 4, kStepLength = 256, kGroup = 32;
-    template <int64_t d>
-    void store_scales(float* s, float*) const {
-        float lanes[8];
-        Vector::store8(lanes, scales);
-        for (int g = 0; g < 8; g++) s[g * d] = lanes[g];
-    }
+struct BlockIq4Xs : EightSignedGroups {
+    static constexpr int kType = 23, kLargest = 127, kStepBytes = 136;
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
         uint64_t low = copy<uint32_t>(p + 4), high = copy<uint16_t>(p + 2);  // a nibble and a bit pair a group: to bytes
         low = (low | low << 16) & 0x0000ffff0000ffff, low = (low | low << 8) & 0x00ff00ff00ff00ff,
@@ -231,25 +244,19 @@ struct BlockIq4Xs : NoMinimums {
         high = (high | high << 6) & 0x0303030303030303;
         scales = Vector::scale8(Vector::widen_i8x8(less_32(low | high << 4)), half_at(p));
     }
-    Scales scales_for(const RoundedRow& x, int64_t b) const { return Vector::multiply8(scales, Vector::load_floats8(x.scales32 + 8 * b)); }
-    template <int k>
-    static Vector::Floats spread(Scales s) {
-        return Vector::spread2<k>(s);
-    }
     template <int k>
     Vector::Bytes codes() const {
         const uint8_t* at = p + 8 + 32 * k;
         return Vector::look_up(kIq4Levels, Vector::mask(Vector::shift_right<0, 4, 0, 4>(Vector::quarters(at, at + 16)), 15));
     }
-    static constexpr int kShift = kSigned;
     const uint8_t* p;
-    Vector::Floats8 scales;
 };
 
 // Two blocks of 32 elements of `bytes` bytes, whose half-precision scale comes first.
 template <int bytes>
 struct TwoBlocks {
     using Scales = Vector::Floats;
+    static constexpr bool kTakesShift = false;
     static constexpr int kSteps = 1, kStepLength = 64, kStepBytes = 2 * bytes, kGroup = 32;
     template <int64_t d>
     void store_scales(float* s, float*) const {
@@ -279,7 +286,7 @@ struct TwoBlocks {
 template <int bytes>
 struct TwoBlocksWithMinimum : TwoBlocks<bytes> {
     using TwoBlocks<bytes>::TwoBlocks;
-    static constexpr bool kHasMinimums = true, kTakesShift = false;
+    static constexpr bool kHasMinimums = true;
     template <int64_t d>
     void store_scales(float* s, float* m) const {
         s[0] = half_at(this->p);

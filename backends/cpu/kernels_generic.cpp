@@ -60,6 +60,11 @@ struct Vector {
         for (int i = 0; i < 64; i++) x.v[i] = static_cast<uint8_t>((set >> i & 1) != 0 ? value : 0);
         return x;
     }
+    static Bytes from_words(const uint64_t (&w)[8]) { return load(w); }
+    static Bytes negate(Bytes x, uint64_t set) {
+        for (int i = 0; i < 64; i++) x.v[i] = static_cast<uint8_t>((set >> i & 1) != 0 ? -x.v[i] : x.v[i]);
+        return x;
+    }
     static Bytes look_up(const int8_t* table, Bytes x) {
         for (auto& b : x.v) b = static_cast<uint8_t>(table[b]);
         return x;

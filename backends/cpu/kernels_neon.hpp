@@ -60,6 +60,12 @@ struct Vector {
         }
         return x;
     }
+    static Bytes from_words(const uint64_t (&w)[8]) { return load(w); }
+    static Bytes negate(Bytes x, uint64_t set) {
+        const Bytes all = bits(set, 0xff);
+        for (int i = 0; i < 4; i++) x.v[i] = vsubq_u8(veorq_u8(x.v[i], all.v[i]), all.v[i]);
+        return x;
+    }
     static Bytes look_up(const int8_t* table, Bytes x) {
         const uint8x16_t values = vreinterpretq_u8_s8(vld1q_s8(table));
         for (auto& v : x.v) v = vqtbl1q_u8(values, v);

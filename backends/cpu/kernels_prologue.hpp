@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "activation.hpp"
+#include "quant/quant_iq_tables.hpp"
 
 namespace ponder::cpu {
 

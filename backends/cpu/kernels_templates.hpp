@@ -3,7 +3,7 @@
 //
 // Weights are read as stored, 64 codes a step. A step multiplies codes and activation codes in int8, exactly; the sums of four neighbours
 // then take their scales in float32. What a format subtracts (an offset, a minimum) meets the activations' own sums.
-#include "kernels_blocks.hpp"
+#include "kernels_grids.hpp"
 
 // Weights come from memory once and in order, faster than processors fetch ahead by themselves: they stop at the ends of pages.
 constexpr int64_t kFetchAhead = 4096;
@@ -325,8 +325,7 @@ struct DotTable {
 };
 
 constexpr Kernels make_kernels(const char* name) {
-    using Table = DotTable<BlockQ40, BlockQ41, BlockQ50, BlockQ51, BlockQ80, BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K, BlockIq4Nl,
-                           BlockIq4Xs, BlockMxfp4>;
+    using Table = OfAllBlocks<DotTable>;
     return {.name = name,
             .dots = Table::kRows,
             .n_dots = sizeof Table::kRows / sizeof Table::kRows[0],

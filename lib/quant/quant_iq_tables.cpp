@@ -30,6 +30,7 @@ constexpr uint8_t kMagnitudes2[] = {8, 25, 43};
 constexpr uint8_t kMagnitudes3Xxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
 constexpr uint8_t kMagnitudes3S[] = {1, 3, 5, 7, 9, 11, 13, 15};
 constexpr uint8_t kTernary[] = {0xff, 0, 1};  // -1, 0, 1 as int8
+constexpr uint8_t kTernarySteps[] = {0, 8, 16};
 // Hexadecimal: two bits an element.
 constexpr std::array<uint16_t, 256> kPacked2Xxs = {
     0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0020, 0x0022, 0x0028, 0x002a, 0x0041, 0x0044, 0x0050, 0x0058, 0x0061,
@@ -328,5 +329,6 @@ constexpr std::array<uint64_t, 1024> kIq2SGrid = expand8(kPacked2S, kMagnitudes2
 constexpr std::array<uint32_t, 256> kIq3XxsGrid = expand4(kPacked3Xxs, kMagnitudes3Xxs);
 constexpr std::array<uint32_t, 512> kIq3SGrid = expand4(kPacked3S, kMagnitudes3S);
 constexpr std::array<uint64_t, 2048> kIq1Grid = expand8(kPacked1, kTernary);
+constexpr std::array<uint64_t, 2048> kIq1Steps = expand8(kPacked1, kTernarySteps);
 
 }  // namespace ponder

@@ -19,6 +19,8 @@ extern const std::array<uint32_t, 512> kIq3SGrid;
 
 // IQ1_S and IQ1_M: 8 neighbouring elements as int8 -1, 0 or 1, first element in the lowest byte.
 extern const std::array<uint64_t, 2048> kIq1Grid;
+// The same as 8 (element + 1), for arithmetic in bytes.
+extern const std::array<uint64_t, 2048> kIq1Steps;
 
 // IQ4_NL and IQ4_XS: value of each 4-bit code before scaling.
 inline constexpr std::array<int8_t, 16> kIq4Levels = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
