@@ -10,13 +10,13 @@ command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/nul
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 cd "$root"
-for source in tests/cpu/test_kernels.cpp backends/cpu/kernels*.cpp; do
+for source in tests/cpu/test_kernels.cpp backends/cpu/kernels*.cpp lib/quant/quant_iq_tables.cpp; do
     flags=
     case $source in
     */kernels_neon.cpp) flags=-march=armv8.2-a+dotprod ;;
     */kernels_neon_i8mm.cpp) flags=-march=armv8.2-a+dotprod+i8mm ;;
     esac
-    aarch64-linux-gnu-g++ -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror $flags -Ibackends -c "$source" -o "$out/$(basename "$source").o"
+    aarch64-linux-gnu-g++ -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror $flags -Ibackends -Ilib -c "$source" -o "$out/$(basename "$source").o"
 done
 aarch64-linux-gnu-g++ -static "$out"/*.o -o "$out/test_kernels"
 qemu-aarch64 -cpu max "$out/test_kernels" | tee "$out/log"
