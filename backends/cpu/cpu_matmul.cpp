@@ -65,20 +65,6 @@ bool multiply_floats(const Run& run, const DotKernel* kernel, const Product& pro
     return true;
 }
 
-// Rows of BF16 as they are, for many source rows.
-void multiply_bf16(const DotKernel& kernel, const Product& product, int64_t first, int64_t n, const std::byte* x, int64_t n_rows,
-                   ThreadScratch& scratch) {
-    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(RowForm::kBf16, n_cols);
-    const std::byte* rows = product.weight.data + first * row_size;
-    float* dst = product.dst + (first - product.first_row);
-    if (multiply_dense_bf16(x, x_stride, n_rows, n_cols, rows, n, dst, product.stride)) return;
-    float* row = scratch.decoded.data();
-    for (int64_t i = 0; i < n_rows; i++) {
-        kernel.widen(x + i * x_stride, n_cols, row);
-        kernel.dot(rows, row_size, n, n_cols, reinterpret_cast<const std::byte*>(row), 0, 1, dst + i * product.stride, product.stride);
-    }
-}
-
 const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
@@ -114,8 +100,6 @@ void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& prod
 
 RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows) {
     const DotKernel* kernel = find_kernel(run, weight);
-    const bool is_bf16 = weight.type->id == PONDER_TYPE_BF16 && reinterpret_cast<uintptr_t>(weight.data) % alignof(uint16_t) == 0;
-    if (is_bf16 && run.kernels.round_bf16 != nullptr && takes_dense_bf16(n_rows)) return RowForm::kBf16;
     if (kernel == nullptr || kernel->takes_floats) return RowForm::kFloats;
     const bool has_tiles = run.kernels.tiles != nullptr && kernel->expand_tiles != nullptr;
     return has_tiles && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0 ? RowForm::kBf16 : RowForm::kInt8;
@@ -128,7 +112,7 @@ int64_t row_bytes(RowForm form, int64_t n_cols) {
 }
 
 void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst) {
-    (form == RowForm::kBf16 ? run.kernels.round_bf16 : run.kernels.round_row)(src, n_cols, dst);
+    (form == RowForm::kBf16 ? run.kernels.tiles->round_row : run.kernels.round_row)(src, n_cols, dst);
 }
 
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
@@ -139,10 +123,11 @@ void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
     sizes.rounded = std::max(sizes.rounded, static_cast<size_t>(max_rows * RoundedLayout(n_cols).n_bytes));
 }
 
-int64_t choose_chunk(const Run& run, RowForm form, int64_t n_matrix_rows, int64_t n_rows) {
+int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     constexpr int64_t kPiecesPerThread = 6, kGranule = 8, kLargest = 128;
     const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
-    if (form == RowForm::kBf16) return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
+    if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
+        return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
     if (n_rows >= kFewestPanelRows)
         return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);
@@ -162,16 +147,13 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const Matrix& weight = product.weight;
     const DotKernel* kernel = find_kernel(run, weight);
     const bool takes_floats = kernel == nullptr || kernel->takes_floats;
-    const RowForm form = form_for(run, weight, n_rows);
-    if (takes_floats && form == RowForm::kBf16 && rounded != nullptr)
-        return multiply_bf16(*kernel, product, first, n, rounded, n_rows, scratch);
     if (takes_floats && multiply_floats(run, kernel, product, first, n, x, n_rows, scratch)) return;
     if (weight.scales != nullptr) {
         return run.kernels.f8.dot(weight.data + first * weight.n_cols, weight.scales, first, n, weight.n_cols, x, n_rows,
                                   product.dst + (first - product.first_row), product.stride);
     }
     if (kernel == nullptr) return multiply_decoded(run, product, first, n, x, n_rows, scratch);
-    if (!takes_floats && form == RowForm::kBf16) return multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
+    if (form_for(run, weight, n_rows) == RowForm::kBf16) return multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
     const int64_t row_size = bytes_of_row(weight);
     const std::byte* rows = weight.data + first * row_size;
     const auto* source = takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
@@ -199,30 +181,23 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
 
 namespace {
 
-// Rounds the source rows to the plan's memory if one of their products takes them so, and says in which form: matrices of floats, which
-// may do without, give way to the others.
-RowForm round_source(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
-    RowForm form = RowForm::kFloats;
+// Rounds the source rows to the plan's memory if one of their products takes them so; all that do take the same form.
+void round_source(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
     for (const Product& p : products) {
-        const RowForm own = form_for(run, p.weight, n_rows);
-        if (form == RowForm::kFloats || own == RowForm::kInt8) form = own;
+        const RowForm form = form_for(run, p.weight, n_rows);
+        if (form == RowForm::kFloats) continue;
+        round_rows(run, form, x, n_rows, p.weight.n_cols, run.plan.rounded.data());
+        return;
     }
-    if (form != RowForm::kFloats) round_rows(run, form, x, n_rows, products[0].weight.n_cols, run.plan.rounded.data());
-    return form;
-}
-
-// The rounded source rows, if they are in the form that this product takes.
-const std::byte* rounded_for(const Run& run, const Product& product, int64_t n_rows, RowForm form) {
-    return form_for(run, product.weight, n_rows) == form ? run.plan.rounded.data() : nullptr;
 }
 
 // Products of the same source rows.
 void multiply(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
     if (n_rows == 0) return;
-    const RowForm form = round_source(run, products, x, n_rows);
+    round_source(run, products, x, n_rows);
     int64_t n_matrix_rows = 0, n_pieces = 0;
     for (const Product& p : products) n_matrix_rows += p.weight.n_rows;
-    const int64_t chunk = choose_chunk(run, form, n_matrix_rows, n_rows);
+    const int64_t chunk = choose_chunk(run, n_matrix_rows, n_rows);
     const auto count_pieces = [chunk](const Product& p) { return (p.weight.n_rows + chunk - 1) / chunk; };
     for (const Product& p : products) n_pieces += count_pieces(p);
     run.pool.parallel_for_runs(n_pieces, [&](int64_t piece, int thread) {
@@ -230,7 +205,7 @@ void multiply(const Run& run, std::span<const Product> products, const float* x,
         const Product* p = products.data();
         for (; count_pieces(*p) <= piece; p++) piece -= count_pieces(*p);
         const int64_t first = piece * chunk;
-        multiply_rows(run, *p, first, std::min(chunk, p->weight.n_rows - first), x, rounded_for(run, *p, n_rows, form), n_rows,
+        multiply_rows(run, *p, first, std::min(chunk, p->weight.n_rows - first), x, run.plan.rounded.data(), n_rows,
                       run.plan.threads[static_cast<size_t>(thread)]);
     });
 }
@@ -258,8 +233,8 @@ void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
     const float* x = run.rows(ops[0].src[0]);
     float* dst = run.rows(ops[2].dst[0]);
     const int64_t n_rows = run.n_rows(ops[0].src[0]), width = products[0].weight.n_rows;
-    const RowForm form = round_source(run, products, x, n_rows);
-    const int64_t chunk = std::min(choose_chunk(run, form, width, n_rows), kGatedRows);
+    round_source(run, products, x, n_rows);
+    const int64_t chunk = std::min(choose_chunk(run, width, n_rows), kGatedRows);
     run.pool.parallel_for_runs((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
         const int64_t first = piece * chunk, n = std::min(chunk, width - first);
         ThreadScratch& scratch = run.plan.threads[static_cast<size_t>(thread)];
@@ -271,7 +246,7 @@ void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
             part.dst = values + i * n_rows * n;
             part.stride = n;
             part.first_row = first;
-            multiply_rows(run, part, first, n, x, rounded_for(run, part, n_rows, form), n_rows, scratch);
+            multiply_rows(run, part, first, n, x, run.plan.rounded.data(), n_rows, scratch);
         }
         for (int64_t r = 0; r < n_rows; r++) run.kernels.swiglu(values + r * n, values + (n_rows + r) * n, dst + r * width + first, n);
     });

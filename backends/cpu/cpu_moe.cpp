@@ -83,10 +83,10 @@ class Experts {
             put_row(e.gate, e, i, x, rows_, rounded_);
             if (!is_fused_ && form_for(run_, e.up.get(), e.n) != form_for(run_, e.gate.get(), e.n)) put_row(e.up, e, i, x, rows_, rounded_);
         });
-        in_pieces(experts, &ExpertRows::gate, n_ff_,
+        in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
         by_places([&](int64_t i, const ExpertRows& e) { put_row(e.down, e, i, gates_ + i * n_ff_, gates_, hidden_); });
-        in_pieces(experts, &ExpertRows::down, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
+        in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
             const Product down = {.weight = e.down.get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
             multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
                           scratch);
@@ -109,11 +109,11 @@ class Experts {
 
     // Calls work(expert, first row of its matrix, rows, scratch) for all pieces of n_matrix_rows rows of all experts.
     template <class Work>
-    void in_pieces(std::span<const ExpertRows> experts, HeldMatrix ExpertRows::*matrix, int64_t n_matrix_rows, const Work& work) {
+    void in_pieces(std::span<const ExpertRows> experts, int64_t n_matrix_rows, const Work& work) {
         const int64_t n_experts = static_cast<int64_t>(experts.size());
-        const auto most = std::max_element(experts.begin(), experts.end(), [](const auto& a, const auto& b) { return a.n < b.n; });
-        const RowForm form = form_for(run_, ((*most).*matrix).get(), most->n);
-        const int64_t chunk = choose_chunk(run_, form, n_matrix_rows * n_experts, most->n), n_pieces = (n_matrix_rows + chunk - 1) / chunk;
+        int64_t most = 0;
+        for (const ExpertRows& e : experts) most = std::max(most, e.n);
+        const int64_t chunk = choose_chunk(run_, n_matrix_rows * n_experts, most), n_pieces = (n_matrix_rows + chunk - 1) / chunk;
         run_.pool.parallel_for(n_experts * n_pieces, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             const int64_t first = i % n_pieces * chunk;

@@ -106,15 +106,15 @@ void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, s
 // Rows [n_rows, n_cols] of float32, over all threads.
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
 
-// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] where the form for this many is kFloats, else the same in
-// that form. Where that is kBf16, x will do too, and rounded is null then. Called by any thread.
+// Rows [first, first + n) of a product, for all source rows: x [n_rows, n_cols] and the same in the form for this many. Called by any
+// thread.
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch);
 // Memory for products of max_rows source rows.
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes);
 
-// Rows of a matrix for one work item whose source has this form, so that every thread gets several and streams a contiguous piece.
-int64_t choose_chunk(const Run& run, RowForm form, int64_t n_matrix_rows, int64_t n_rows);
+// Rows of a matrix for one work item, so that every thread gets several and streams a contiguous piece.
+int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows);
 
 void matmul(const Run& run, std::span<const ponder_op> ops);        // products of one source
 void gated_matmul(const Run& run, std::span<const ponder_op> ops);  // gate, up and their swiglu

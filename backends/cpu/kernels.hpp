@@ -30,6 +30,8 @@ inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512, kTilePa
 constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 
 struct TileKernels {
+    // A float32 row [n] to bfloat16, padded to a multiple of 32.
+    void (*round_row)(const float* src, int64_t n, std::byte* dst);
     // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the
     // panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which
     // load and store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].
@@ -97,9 +99,6 @@ struct Kernels {
     // dst[i * dst_stride + r] = src[r * stride + i], r < n_rows, i < n, n a multiple of 16.
     void (*transpose)(const float* src, int64_t stride, int64_t n_rows, int64_t n, float* dst, int64_t dst_stride);
     const TileKernels* tiles = nullptr;  // null: this instruction set has no matrix unit
-    // A float32 row [n] to bfloat16, the nearest, of two the even one, and zeros up to a multiple of 32. Null: no processor of this
-    // instruction set multiplies them.
-    void (*round_bf16)(const float* src, int64_t n, std::byte* dst) = nullptr;
 
     const CacheKernels* find_cache(int32_t stored_type) const {
         for (int i = 0; i < 3; i++) {

@@ -93,6 +93,17 @@ void expand_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
     }
 }
 
+void round_row(const float* src, int64_t n, std::byte* dst) {
+    for (int64_t i = 0; i < n; i += 32) {
+        const auto lanes = [&](int64_t first) {
+            const int64_t left = n - first;
+            const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
+            return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + first);
+        };
+        _mm512_storeu_si512(dst + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(lanes(i + 16), lanes(i)));
+    }
+}
+
 // Up to 32 activation rows over a panel of 32 weight rows.
 template <bool has_second>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
@@ -159,7 +170,7 @@ struct Expanders {
     }
 };
 
-constexpr TileKernels kTileKernels = {multiply_tiles};
+constexpr TileKernels kTileKernels = {round_row, multiply_tiles};
 
 // Linux lends a process the tiles' state only if it asks.
 bool ask_for_tiles() {

@@ -81,7 +81,7 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
     constexpr int64_t kColumns = 256;  // several panels
     const int64_t stride = 2 * n_cols + 64;
     std::vector<std::byte> rounded(static_cast<size_t>(n_x * stride)), panel(kTilePanelBytes);
-    for (int64_t i = 0; i < n_x; i++) kernels.round_bf16(x.data() + i * n_cols, n_cols, rounded.data() + i * stride);
+    for (int64_t i = 0; i < n_x; i++) kernels.tiles->round_row(x.data() + i * n_cols, n_cols, rounded.data() + i * stride);
     std::vector<float> sums(static_cast<size_t>(tile_sums(n_x)), NAN);
     for (int64_t first = 0; first < n_cols; first += kColumns) {
         const int64_t some = std::min(kColumns, n_cols - first);
