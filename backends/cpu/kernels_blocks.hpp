@@ -47,6 +47,14 @@ inline uint64_t less_32(uint64_t x) {
     return ((x | 0x80 * kOnes) - 0x20 * kOnes) ^ 0x80 * kOnes;
 }
 
+// Eight nibbles, each to a byte.
+inline uint64_t nibbles_to_bytes(uint32_t nibbles) {
+    uint64_t x = nibbles;
+    x = (x | x << 16) & 0x0000ffff0000ffff;
+    x = (x | x << 8) & 0x00ff00ff00ff00ff;
+    return (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+}
+
 struct NoMinimums {
     static constexpr bool kHasMinimums = false;
     struct Minimums {};
@@ -237,12 +245,10 @@ struct BlockQ2K : SixteenGroupsWithMinimums {
 struct BlockIq4Xs : EightSignedGroups {
     static constexpr int kType = 23, kLargest = 127, kStepBytes = 136;
     explicit BlockIq4Xs(const uint8_t* block) : p(block) {
-        uint64_t low = copy<uint32_t>(p + 4), high = copy<uint16_t>(p + 2);  // a nibble and a bit pair a group: to bytes
-        low = (low | low << 16) & 0x0000ffff0000ffff, low = (low | low << 8) & 0x00ff00ff00ff00ff,
-        low = (low | low << 4) & 0x0f0f0f0f0f0f0f0f;
+        uint64_t high = copy<uint16_t>(p + 2);  // a bit pair a group: to bytes
         high = (high | high << 24) & 0x000000ff000000ff, high = (high | high << 12) & 0x000f000f000f000f,
         high = (high | high << 6) & 0x0303030303030303;
-        scales = Vector::scale8(Vector::widen_i8x8(less_32(low | high << 4)), half_at(p));
+        scales = Vector::scale8(Vector::widen_i8x8(less_32(nibbles_to_bytes(copy<uint32_t>(p + 4)) | high << 4)), half_at(p));
     }
     template <int k>
     Vector::Bytes codes() const {

@@ -15,6 +15,14 @@ inline uint64_t with_eighth_signs(uint64_t sevens) {
 // Four fields of seven bits, to four bytes.
 inline uint64_t sevens_to_bytes(uint32_t x) { return (x & 0x7fu) | (x << 1 & 0x7f00u) | (x << 2 & 0x7f0000u) | (x << 3 & 0x7f000000u); }
 
+// The upper nibbles of eight bytes that lie `stride` apart.
+template <int stride>
+inline uint64_t upper_nibbles(const uint8_t* p) {
+    uint64_t nibbles = 0;
+    for (int i = 0; i < 8; i++) nibbles |= uint64_t{p[stride * i]} >> 4 << (8 * i);
+    return nibbles;
+}
+
 // 2n + 1 of eight nibbles, each a byte.
 inline uint64_t odd_bytes(uint64_t nibbles) { return nibbles << 1 | 0x0101010101010101; }
 
@@ -40,9 +48,7 @@ struct SixteenSignedGroups : SixteenGroups, NoMinimums {
 struct BlockIq2Xxs : EightSignedGroups {
     static constexpr int kType = 16, kLargest = 43, kStepBytes = 66;
     explicit BlockIq2Xxs(const uint8_t* block) : p(block + 2) {
-        uint64_t nibbles = 0;
-        for (int g = 0; g < 8; g++) nibbles |= uint64_t{p[8 * g + 7]} >> 4 << (8 * g);
-        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(nibbles)), 0.125f * half_at(block));
+        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(upper_nibbles<8>(p + 7))), 0.125f * half_at(block));
     }
     template <int k>
     Vector::Bytes codes() const {
@@ -92,9 +98,7 @@ struct BlockIq2S : SixteenSignedGroups {
 struct BlockIq3Xxs : EightSignedGroups {
     static constexpr int kType = 18, kLargest = 62, kStepBytes = 98;
     explicit BlockIq3Xxs(const uint8_t* block) : p(block + 2) {
-        uint64_t nibbles = 0;
-        for (int g = 0; g < 8; g++) nibbles |= uint64_t{p[64 + 4 * g + 3]} >> 4 << (8 * g);
-        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(nibbles)), 0.25f * half_at(block));
+        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(upper_nibbles<4>(p + 67))), 0.25f * half_at(block));
     }
     template <int k>
     Vector::Bytes codes() const {
@@ -113,10 +117,7 @@ struct BlockIq3Xxs : EightSignedGroups {
 struct BlockIq3S : EightSignedGroups {
     static constexpr int kType = 21, kLargest = 15, kStepBytes = 110;
     explicit BlockIq3S(const uint8_t* block) : p(block) {
-        uint64_t nibbles = copy<uint32_t>(p + 106);  // to bytes
-        nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffff, nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ff;
-        nibbles = (nibbles | nibbles << 4) & 0x0f0f0f0f0f0f0f0f;
-        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(nibbles)), half_at(p));
+        scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(nibbles_to_bytes(copy<uint32_t>(p + 106)))), half_at(p));
     }
     template <int k>
     Vector::Bytes codes() const {
@@ -138,8 +139,7 @@ constexpr float kShiftedMinimum = 9.0f;
 struct BlockIq1S : EightGroupsWithMinimums {
     static constexpr int kType = 19, kLargest = 18, kStepBytes = 50;
     explicit BlockIq1S(const uint8_t* block) : p(block) {
-        uint64_t threes = 0;
-        for (int g = 0; g < 8; g++) threes |= uint64_t{p[35 + 2 * g] >> 4 & 7u} << (8 * g);
+        const uint64_t threes = upper_nibbles<2>(p + 35) & 0x0707070707070707;
         scales = Vector::scale8(Vector::widen_u8x8(odd_bytes(threes)), 0.125f * half_at(p));
         mins = Vector::scale8(scales, kShiftedMinimum);
     }
@@ -171,10 +171,7 @@ struct BlockIq1M : SixteenGroupsWithMinimums {
         uint64_t words[8];
         const uint32_t nibbles = copy<uint32_t>(p + 32 + 4 * k);
         for (int i = 0; i < 8; i++) words[i] = kIq1Steps[p[8 * k + i] | (nibbles >> (4 * i) & 7) << 8];
-        // A bit of eight neighbours: to eight bits.
-        uint64_t down = nibbles >> 3 & 0x11111111u;
-        down = (down | down << 16) & 0x0000111100001111, down = (down | down << 8) & 0x0011001100110011;
-        down = (down | down << 4) & 0x0101010101010101;
+        const uint64_t down = nibbles_to_bytes(nibbles) >> 3 & 0x0101010101010101;  // a bit of eight neighbours
         return Vector::join(Vector::from_words(words), Vector::bits(~(down * 0xff), 2));
     }
     const uint8_t* p;

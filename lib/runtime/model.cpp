@@ -169,11 +169,11 @@ Result<void> Model::open_devices(const ModelOptions& options, const PlacedProgra
     }
     for (size_t i = 0; i < devices_.size(); i++) {
         auto tested = test_device(i, program);
+        if (tested) continue;
         DeviceSlot slot = devices_[i]->slot();
-        slot.variant = slot.variant.empty() ? slot.plain_variant() : "";
-        const bool is_wrong =
-            !tested && (tested.error().status == PONDER_STATUS_DEVICE || tested.error().status == PONDER_STATUS_DEVICE_LOST);
-        if (is_wrong && !slot.variant.empty()) {
+        const bool is_wrong = tested.error().status == PONDER_STATUS_DEVICE || tested.error().status == PONDER_STATUS_DEVICE_LOST;
+        if (is_wrong && slot.variant.empty() && !slot.plain_variant().empty()) {
+            slot.variant = slot.plain_variant();
             log_message(PONDER_LOG_WARNING, "%s/%s is used: %s", slot.backend->name, slot.variant.c_str(), tested.error().message.c_str());
             auto plainer = open(slot);
             if (!plainer) return plainer.error();

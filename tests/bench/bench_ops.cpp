@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "device/device.hpp"
 #include "op/program.hpp"
 #include "quant/quant.hpp"
+#include "quant_blocks.hpp"
 #include "runtime/kv_cache.hpp"
 #include "runtime/weight_placement.hpp"
 
@@ -34,36 +34,21 @@ class Weights {
         bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
         std::byte* first = bytes_.back()->data();
         // One row is enough variety, and takes a moment instead of minutes.
-        for (size_t at = 0; at < row_bytes; at += type.block_bytes) make_block(type, first + at);
+        for (size_t at = 0; at < row_bytes; at += type.block_bytes) ponder_test::make_block(type, random_, normal_, first + at);
         for (size_t at = row_bytes; at < bytes_.back()->size(); at += row_bytes) std::copy_n(first, row_bytes, first + at);
         const int64_t dims[] = {n_in, n_out, n};
         n_bytes += bytes_.back()->size();
         const OperandId weight = program.add_weight("weight", type.id, std::span(dims, n > 1 ? 3 : 2), *bytes_.back());
         if (type.id == PONDER_TYPE_F8_E4M3) {
-            constexpr int64_t kBlock = 128;  // columns and rows that share a factor
-            program.set_scales(
-                weight, add(program, *find_quant_type(PONDER_TYPE_F32), (n_in + kBlock - 1) / kBlock, (n_out + kBlock - 1) / kBlock, n));
+            program.set_scales(weight, add(program, *find_quant_type(PONDER_TYPE_F32), f8_blocks(n_in), f8_blocks(n_out), n));
         }
         return weight;
     }
     size_t n_bytes = 0;  // of all weights so far
 
   private:
-    void make_block(const QuantType& type, std::byte* block) {
-        std::normal_distribution<float> normal;
-        std::vector<float> values(type.block_len);
-        if (type.encode != nullptr) {
-            for (float& v : values) v = normal(random_);
-            return type.encode(values.data(), block, 1, nullptr);
-        }
-        const auto is_moderate = [](float v) { return std::isfinite(v) && std::fabs(v) < 1e4f; };
-        do {
-            for (uint32_t i = 0; i < type.block_bytes; i++) block[i] = static_cast<std::byte>(random_());
-            type.decode(block, values.data(), 1);
-        } while (!std::all_of(values.begin(), values.end(), is_moderate));
-    }
-
     std::mt19937 random_{7};
+    std::normal_distribution<float> normal_;
     std::vector<std::unique_ptr<std::vector<std::byte>>> bytes_;
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "quant/quant.hpp"
+#include "quant_blocks.hpp"
 
 namespace ponder_test {
 
@@ -235,25 +236,7 @@ std::vector<std::byte>& CaseMaker::make_blocks(const QuantType& type, size_t n_b
     bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
     std::vector<std::byte>& bytes = *bytes_.back();
     std::normal_distribution<float> normal;
-    std::vector<float> block(type.block_len);
-    for (size_t b = 0; b < n_blocks; b++) {
-        std::byte* at = bytes.data() + b * type.block_bytes;
-        if (type.encode != nullptr) {
-            for (float& v : block) v = normal(random_);
-            type.encode(block.data(), at, 1, nullptr);
-            continue;
-        }
-        // Types that cannot be made: random bytes that mean moderate numbers.
-        const auto is_moderate = [](float v) { return std::isfinite(v) && std::fabs(v) < 1e4f; };
-        for (int tries = 0;; tries++) {
-            for (uint32_t i = 0; i < type.block_bytes; i++) at[i] = static_cast<std::byte>(random_());
-            // Of wide integers hardly any are small: then a small one, sign-extended.
-            const int64_t small = static_cast<int64_t>(random_() % 201) - 100;
-            if (tries > 64) std::memcpy(at, &small, std::min<size_t>(type.block_bytes, sizeof small));
-            type.decode(at, block.data(), 1);
-            if (std::all_of(block.begin(), block.end(), is_moderate)) break;
-        }
-    }
+    for (size_t b = 0; b < n_blocks; b++) make_block(type, random_, normal, bytes.data() + b * type.block_bytes);
     return bytes;
 }
 
