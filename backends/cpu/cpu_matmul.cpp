@@ -69,11 +69,15 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
 
+// Bytes of a row of bfloat16: a line more than it has, so that the rows of a tile do not fall into one set of the first-level cache.
+int64_t bf16_bytes(int64_t n_cols) { return (2 * n_cols + 63) / 64 * 64 + 64; }
+
 // The same through bfloat16 tiles: columns outside, so that what all rows of a piece read of the source stays in a cache.
-void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& product, int64_t first, int64_t n, const std::byte* x,
-                    int64_t n_rows, ThreadScratch& scratch) {
-    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(RowForm::kBf16, n_cols),
+void multiply_tiles(const Run& run, const DotKernel& kernel, RowForm form, const Product& product, int64_t first, int64_t n,
+                    const std::byte* x, int64_t n_rows, ThreadScratch& scratch) {
+    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(form, n_cols),
                   panel_sums = tile_sums(n_rows);
+    const int n_terms = form == RowForm::kBf16Pair ? 2 : 1;
     auto* sums = reinterpret_cast<float*>(scratch.sums.data());
     for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
         const int64_t piece = std::min(n, kTilePieceRows);
@@ -82,8 +86,10 @@ void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& prod
             for (int64_t r = 0; r < piece; r += kRowsOfTilePanel) {
                 kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column,
                                     some, scratch.panel.data());
-                run.kernels.tiles->multiply(scratch.panel.data(), some, x + 2 * column, x_stride, n_rows,
-                                            sums + r / kRowsOfTilePanel * panel_sums, column == 0);
+                for (int term = 0; term < n_terms; term++) {
+                    run.kernels.tiles->multiply(scratch.panel.data(), some, x + term * bf16_bytes(n_cols) + 2 * column, x_stride, n_rows,
+                                                sums + r / kRowsOfTilePanel * panel_sums, column == 0 && term == 0);
+                }
             }
         }
         for (int64_t i = 0; i < n_rows; i++) {
@@ -100,19 +106,22 @@ void multiply_tiles(const Run& run, const DotKernel& kernel, const Product& prod
 
 RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows) {
     const DotKernel* kernel = find_kernel(run, weight);
-    if (kernel == nullptr || kernel->takes_floats) return RowForm::kFloats;
-    const bool has_tiles = run.kernels.tiles != nullptr && kernel->expand_tiles != nullptr;
-    return has_tiles && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0 ? RowForm::kBf16 : RowForm::kInt8;
+    if (kernel == nullptr) return RowForm::kFloats;
+    const bool has_tiles =
+        run.kernels.tiles != nullptr && kernel->expand_tiles != nullptr && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0;
+    // Stored floats are multiplied as accurately as float32 sums.
+    if (kernel->takes_floats) return has_tiles ? RowForm::kBf16Pair : RowForm::kFloats;
+    return has_tiles ? RowForm::kBf16 : RowForm::kInt8;
 }
 
 int64_t row_bytes(RowForm form, int64_t n_cols) {
-    // A line more than the row, so that the rows of a tile do not fall into one set of the first-level cache.
-    if (form == RowForm::kBf16) return (2 * n_cols + 63) / 64 * 64 + 64;
-    return RoundedLayout(n_cols).n_bytes;
+    // Whoever takes kBf16 may read the pairs of another.
+    return form == RowForm::kInt8 ? RoundedLayout(n_cols).n_bytes : 2 * bf16_bytes(n_cols);
 }
 
 void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst) {
-    (form == RowForm::kBf16 ? run.kernels.tiles->round_row : run.kernels.round_row)(src, n_cols, dst);
+    if (form == RowForm::kInt8) return run.kernels.round_row(src, n_cols, dst);
+    run.kernels.tiles->round_row(src, n_cols, dst, form == RowForm::kBf16Pair ? dst + bf16_bytes(n_cols) : nullptr);
 }
 
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
@@ -147,13 +156,15 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const Matrix& weight = product.weight;
     const DotKernel* kernel = find_kernel(run, weight);
     const bool takes_floats = kernel == nullptr || kernel->takes_floats;
+    const RowForm form = form_for(run, weight, n_rows);
+    if (form == RowForm::kBf16 || form == RowForm::kBf16Pair)
+        return multiply_tiles(run, *kernel, form, product, first, n, rounded, n_rows, scratch);
     if (takes_floats && multiply_floats(run, kernel, product, first, n, x, n_rows, scratch)) return;
     if (weight.scales != nullptr) {
         return run.kernels.f8.dot(weight.data + first * weight.n_cols, weight.scales, first, n, weight.n_cols, x, n_rows,
                                   product.dst + (first - product.first_row), product.stride);
     }
     if (kernel == nullptr) return multiply_decoded(run, product, first, n, x, n_rows, scratch);
-    if (form_for(run, weight, n_rows) == RowForm::kBf16) return multiply_tiles(run, *kernel, product, first, n, rounded, n_rows, scratch);
     const int64_t row_size = bytes_of_row(weight);
     const std::byte* rows = weight.data + first * row_size;
     const auto* source = takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
@@ -181,14 +192,12 @@ void multiply_rows(const Run& run, const Product& product, int64_t first, int64_
 
 namespace {
 
-// Rounds the source rows to the plan's memory if one of their products takes them so; all that do take the same form.
+// Rounds the source rows to the plan's memory if one of their products takes them so; all that do take the same form, or one of kBf16 and
+// kBf16Pair.
 void round_source(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
-    for (const Product& p : products) {
-        const RowForm form = form_for(run, p.weight, n_rows);
-        if (form == RowForm::kFloats) continue;
-        round_rows(run, form, x, n_rows, p.weight.n_cols, run.plan.rounded.data());
-        return;
-    }
+    RowForm form = RowForm::kFloats;
+    for (const Product& p : products) form = std::max(form, form_for(run, p.weight, n_rows));
+    if (form != RowForm::kFloats) round_rows(run, form, x, n_rows, products[0].weight.n_cols, run.plan.rounded.data());
 }
 
 // Products of the same source rows.

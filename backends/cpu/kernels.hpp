@@ -30,8 +30,9 @@ inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512, kTilePa
 constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 
 struct TileKernels {
-    // A float32 row [n] to bfloat16, padded to a multiple of 32.
-    void (*round_row)(const float* src, int64_t n, std::byte* dst);
+    // A float32 row [n] to bfloat16, padded to a multiple of 32. `rest`, unless null, takes what that leaves of it, to bfloat16 again: the
+    // sum of both keeps 16 bits.
+    void (*round_row)(const float* src, int64_t n, std::byte* dst, std::byte* rest);
     // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the
     // panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which
     // load and store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].

@@ -20,6 +20,7 @@ namespace {
 
 #include "kernels_grids.hpp"
 
+constexpr int32_t kBf16Type = 30;
 constexpr int64_t kTileRows = 16, kTileBytes = 1024;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
@@ -42,8 +43,9 @@ void configure(int64_t first, int64_t second) {
         config.row_bytes[i] = kTileRowBytes;
         config.rows[i] = static_cast<uint8_t>(rows[i]);
     }
-    // Not by the compiler's own function: GCC 12 believes that it reads eight bytes, and drops the others.
-    asm volatile("ldtilecfg %0" : : "m"(config));
+    // GCC 12 believes that its function reads eight bytes, and would drop the others.
+    asm volatile("" : : "r"(&config) : "memory");
+    _tile_loadconfig(&config);
 }
 
 template <class Block>
@@ -93,14 +95,33 @@ void expand_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int6
     }
 }
 
-void round_row(const float* src, int64_t n, std::byte* dst) {
+// Sixteen weight rows of BF16 are a tile already, but for the order.
+void expand_bf16_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel) {
+    for (int64_t t = 0; t < n_cols / kTileColumns; t++) {
+        for (int64_t half = 0; half < 2; half++) {
+            __m512i values[kTileRows];
+            for (int64_t r = 0; r < kTileRows; r++) {
+                const int64_t row = half * kTileRows + r;
+                values[r] = row < n_rows ? Vector::load(rows + row * row_bytes + 2 * first + t * kTileRowBytes) : _mm512_setzero_si512();
+            }
+            Vector::interleave(values, reinterpret_cast<uint8_t*>(panel) + (2 * t + half) * kTileBytes);
+        }
+    }
+}
+
+void round_row(const float* src, int64_t n, std::byte* dst, std::byte* rest) {
     for (int64_t i = 0; i < n; i += 32) {
         const auto lanes = [&](int64_t first) {
             const int64_t left = n - first;
             const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
             return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + first);
         };
-        _mm512_storeu_si512(dst + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(lanes(i + 16), lanes(i)));
+        const __m512 low = lanes(i), high = lanes(i + 16);
+        _mm512_storeu_si512(dst + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        if (rest == nullptr) continue;
+        const __m512 low_left = _mm512_sub_ps(low, Vector::widen_bf16(dst + 2 * i)),
+                     high_left = _mm512_sub_ps(high, Vector::widen_bf16(dst + 2 * i + 32));
+        _mm512_storeu_si512(rest + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(high_left, low_left));
     }
 }
 
@@ -189,7 +210,8 @@ const Kernels* amx_kernels() {
         Kernels table = *avx512_kernels();
         for (int32_t i = 0; i < table.n_dots; i++) {
             dots[static_cast<size_t>(i)] = table.dots[i];
-            dots[static_cast<size_t>(i)].expand_tiles = OfAllBlocks<Expanders>::find(table.dots[i].type);
+            const int32_t type = table.dots[i].type;
+            dots[static_cast<size_t>(i)].expand_tiles = type == kBf16Type ? expand_bf16_tiles : OfAllBlocks<Expanders>::find(type);
         }
         table.name = "amx";
         table.dots = dots.data();

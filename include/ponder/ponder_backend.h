@@ -21,7 +21,7 @@ extern "C" {
 
 /* Stored types use the numbers of the GGUF format; backends meet all of them. These have names here. From 1000 on they are ponder's own:
  * F8_E4M3 is DeepSeek's FP8, one byte an element, times a factor for each block of 128 x 128 elements (ponder_operand.scales). */
-enum { PONDER_TYPE_F32 = 0, PONDER_TYPE_F16 = 1, PONDER_TYPE_Q8_0 = 8, PONDER_TYPE_F8_E4M3 = 1000 };
+enum { PONDER_TYPE_F32 = 0, PONDER_TYPE_F16 = 1, PONDER_TYPE_Q8_0 = 8, PONDER_TYPE_BF16 = 30, PONDER_TYPE_F8_E4M3 = 1000 };
 
 typedef struct ponder_device_handle ponder_device_handle; /* a backend's own types behind these three */
 typedef struct ponder_buffer ponder_buffer;

@@ -112,6 +112,30 @@ OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool 
             }};
 }
 
+// Products of one source, of types that a device may take it for in different forms, and their sum.
+OpCase products_case(const std::vector<int32_t>& types) {
+    constexpr int64_t kIn = 128, kOut = 33;
+    std::string name = "matmul of one source,";
+    for (const int32_t type : types) name += std::string(" ") + find_quant_type(type)->name;
+    return {name, kFloatLimit, PONDER_TYPE_F32, [types](CaseMaker& maker, Rows& expected) {
+                Rows x;
+                const OperandId src = maker.input(kIn, x);
+                expected.assign(x.size(), std::vector<double>(kOut, 0.0));
+                std::vector<OperandId> products;
+                for (const int32_t type : types) {
+                    Rows weight;
+                    products.push_back(maker.program.matmul(src, maker.matrix(type, kIn, kOut, weight), kNoOperand, "part"));
+                    for (size_t r = 0; r < x.size(); r++) {
+                        const auto part = product(x[r], weight);
+                        for (size_t j = 0; j < part.size(); j++) expected[r][j] += part[j];
+                        maker.power += power_of_terms(x[r], weight);
+                    }
+                }
+                for (size_t i = 1; i < products.size(); i++) maker.program.add(products[0], products[i]);
+                return products[0];
+            }};
+}
+
 OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
     return {"rms_norm " + std::to_string(width) + "/" + std::to_string(group) + (has_delta ? " residual" : ""), kFloatLimit,
             PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
@@ -324,7 +348,11 @@ std::vector<OpCase> op_cases() {
         cases.push_back(matmul_case(type, 3, 1, false));
     }
     cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_F32), 257, 65, false));
+    cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_BF16), 257, 65, true));
     cases.push_back(matmul_case(*find_quant_type(kF8E4M3), 300, 129, true));
+    cases.push_back(products_case({PONDER_TYPE_BF16, PONDER_TYPE_Q8_0}));
+    cases.push_back(products_case({PONDER_TYPE_Q8_0, PONDER_TYPE_BF16, PONDER_TYPE_F16}));
+    cases.push_back(products_case({PONDER_TYPE_BF16, PONDER_TYPE_F16, PONDER_TYPE_BF16}));
     for (const auto& [width, group] : {std::pair{1, 1}, {33, 33}, {256, 256}, {96, 32}})
         cases.push_back(rms_norm_case(width, group, false));
     cases.push_back(rms_norm_case(65, 65, true));

@@ -87,7 +87,7 @@ TEST_CASE("golden: the first GPU's logits are within 2e-4 of an independent impl
 }
 
 // Activations of 8 bits: an error of 0.5% a product, which these random models of small width do not average out. Stored float types are
-// exact.
+// held to the reference's own limit.
 TEST_CASE("golden: the default backend stays near what a file means") {
     if (!ponder_test::has_data("golden/index.json")) return;
     const Index index = read_index();
@@ -97,8 +97,11 @@ TEST_CASE("golden: the default backend stays near what a file means") {
         REQUIRE(expected);
         const auto logits = evaluate(ponder_test::data_path("golden/models/" + c.model), index.tokens, index.tokens.size(), 2);
         const double divergence = ponder_test::mean_divergence(expected->data, logits, logits.size() / index.tokens.size());
-        MESSAGE(c.model << ": mean divergence " << divergence);
+        const float worst = max_difference(logits, expected->data);
+        MESSAGE(c.model << ": mean divergence " << divergence << ", largest difference " << worst);
         CHECK(divergence <= 3e-4);
+        const bool is_float = c.model.find("quant") == std::string::npos || c.model.find("F16") != std::string::npos;
+        if (is_float) CHECK(worst <= 2e-4f);
     }
 }
 
