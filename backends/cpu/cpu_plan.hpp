@@ -97,7 +97,8 @@ struct Product {
     int64_t first_row = 0;  // the weight's row that dst begins with
 };
 
-// What a product of a weight with n_rows source rows reads of them. kBf16Pair is kBf16 and what that leaves, behind each row's kBf16.
+// What a product of a weight with n_rows source rows reads of them. kBf16Pair is kBf16 and what that leaves, behind each row's kBf16:
+// the last, and so the largest, since it serves readers of both.
 enum class RowForm { kFloats, kInt8, kBf16, kBf16Pair };
 RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows);
 // Bytes from one rounded row to the next; no form takes more than kInt8 (RoundedLayout).

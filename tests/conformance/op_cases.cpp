@@ -94,10 +94,14 @@ OpCase embed_case(const QuantType& type) {
             }};
 }
 
+bool is_stored_float(int32_t type) { return type == PONDER_TYPE_F32 || type == PONDER_TYPE_F16 || type == PONDER_TYPE_BF16; }
+
 OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool has_bias) {
     const int64_t n_in = n_blocks * type.block_len;
     return {std::string("matmul ") + type.name + " " + std::to_string(n_in) + "x" + std::to_string(n_out) + (has_bias ? " bias" : ""),
-            kFloatLimit, PONDER_TYPE_F32, [&type, n_in, n_out, has_bias](CaseMaker& maker, Rows& expected) {
+            kFloatLimit,
+            PONDER_TYPE_F32,
+            [&type, n_in, n_out, has_bias](CaseMaker& maker, Rows& expected) {
                 Rows x, weight;
                 std::vector<double> bias(static_cast<size_t>(n_out), 0.0);
                 const OperandId src = maker.input(n_in, x);
@@ -109,7 +113,9 @@ OpCase matmul_case(const QuantType& type, int64_t n_blocks, int64_t n_out, bool 
                     for (size_t j = 0; j < bias.size(); j++) expected.back()[j] += bias[j];
                 }
                 return maker.program.matmul(src, matrix, added, "result");
-            }};
+            },
+            0.0,
+            is_stored_float(type.id)};
 }
 
 // Products of one source, of types that a device may take it for in different forms, and their sum.
@@ -117,7 +123,10 @@ OpCase products_case(const std::vector<int32_t>& types) {
     constexpr int64_t kIn = 128, kOut = 33;
     std::string name = "matmul of one source,";
     for (const int32_t type : types) name += std::string(" ") + find_quant_type(type)->name;
-    return {name, kFloatLimit, PONDER_TYPE_F32, [types](CaseMaker& maker, Rows& expected) {
+    return {name,
+            kFloatLimit,
+            PONDER_TYPE_F32,
+            [types](CaseMaker& maker, Rows& expected) {
                 Rows x;
                 const OperandId src = maker.input(kIn, x);
                 expected.assign(x.size(), std::vector<double>(kOut, 0.0));
@@ -133,7 +142,9 @@ OpCase products_case(const std::vector<int32_t>& types) {
                 }
                 for (size_t i = 1; i < products.size(); i++) maker.program.add(products[0], products[i]);
                 return products[0];
-            }};
+            },
+            0.0,
+            std::all_of(types.begin(), types.end(), is_stored_float)};
 }
 
 OpCase rms_norm_case(int64_t width, int64_t group, bool has_delta) {
@@ -349,6 +360,7 @@ std::vector<OpCase> op_cases() {
     }
     cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_F32), 257, 65, false));
     cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_BF16), 257, 65, true));
+    cases.push_back(matmul_case(*find_quant_type(PONDER_TYPE_BF16), 1088, 65, true));
     cases.push_back(matmul_case(*find_quant_type(kF8E4M3), 300, 129, true));
     cases.push_back(products_case({PONDER_TYPE_BF16, PONDER_TYPE_Q8_0}));
     cases.push_back(products_case({PONDER_TYPE_Q8_0, PONDER_TYPE_BF16, PONDER_TYPE_F16}));

@@ -56,6 +56,7 @@ struct OpCase {
     // Adds the operator and sets what its result must be; returns the result.
     std::function<ponder::OperandId(CaseMaker& maker, Rows& expected)> build;
     double rounded_limit = 0.0;  // the limit for backends that round activations, where it is larger
+    bool is_of_floats = false;   // products of stored floats alone, which the CPU takes more exactly than that
 };
 
 // softmax(scale * q . K) . V of one head, over the rows of the same sequence up to the row itself; k and v [n_rows] hold several heads.

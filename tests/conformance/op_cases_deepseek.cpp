@@ -160,16 +160,16 @@ OpCase route_case(const MoeShape& s, bool is_weights) {
             }};
 }
 
-OpCase moe_case(const MoeShape& s, int32_t type) {
-    return {std::string("moe_ffn ") + find_quant_type(type)->name + " " + describe(s), kLimit, PONDER_TYPE_F32,
-            [=](CaseMaker& maker, Rows& expected) {
+OpCase moe_case(const MoeShape& s, int32_t type, int32_t up_type) {
+    return {std::string("moe_ffn ") + find_quant_type(type)->name + " " + find_quant_type(up_type)->name + " " + describe(s), kLimit,
+            PONDER_TYPE_F32, [=](CaseMaker& maker, Rows& expected) {
                 std::vector<std::vector<std::pair<int, double>>> chosen;
                 const auto route = add_route(maker, s, chosen);
                 Rows x, gate, up, down;
                 const OperandId src = maker.input(s.n_embd, x);
                 ProgramBuilder::Experts experts{};
                 experts.gate = maker.matrices(type, s.n_embd, s.is_fused ? 2 * s.n_ff : s.n_ff, s.n_experts, s.is_sliced, gate);
-                experts.up = s.is_fused ? kNoOperand : maker.matrices(type, s.n_embd, s.n_ff, s.n_experts, s.is_sliced, up);
+                experts.up = s.is_fused ? kNoOperand : maker.matrices(up_type, s.n_embd, s.n_ff, s.n_experts, s.is_sliced, up);
                 experts.down = maker.matrices(type, s.n_ff, s.n_embd, s.n_experts, s.is_sliced, down);
                 const auto rows_of = [](const Rows& all, int first, int n) { return Rows(all.begin() + first, all.begin() + first + n); };
                 for (size_t r = 0; r < x.size(); r++) {
@@ -210,6 +210,7 @@ std::vector<OpCase> deepseek_op_cases() {
         cases.push_back(mla_case({1, 1, 2, 1, 1, is_split}, PONDER_TYPE_F32, PONDER_TYPE_F32, kLimit));
         cases.push_back(mla_case({2, 32, 16, 32, 32, is_split}, PONDER_TYPE_Q8_0, PONDER_TYPE_F16, kCacheF16Limit));
         cases.push_back(mla_case({2, 32, 32, 32, 32, is_split}, PONDER_TYPE_F16, PONDER_TYPE_Q8_0, kCacheQ8Limit));
+        cases.push_back(mla_case({2, 64, 16, 128, 4, is_split}, PONDER_TYPE_BF16, PONDER_TYPE_F32, kLimit));
         cases.push_back(mla_case({3, 40, 8, 129, 33, is_split}, PONDER_TYPE_F8_E4M3, PONDER_TYPE_F32, kLimit));
     }
     const MoeShape shapes[] = {
@@ -224,10 +225,17 @@ std::vector<OpCase> deepseek_op_cases() {
     for (const MoeShape& s : shapes) {
         cases.push_back(route_case(s, false));
         cases.push_back(route_case(s, true));
-        cases.push_back(moe_case(s, PONDER_TYPE_F32));
+        cases.push_back(moe_case(s, PONDER_TYPE_F32, PONDER_TYPE_F32));
     }
-    cases.push_back(moe_case({4, 64, 32, true, false, false, {2, 2, 1, PONDER_MOE_SIGMOID, 1, 2.5f}}, PONDER_TYPE_Q8_0));
-    cases.push_back(moe_case({4, 130, 129, true, false, true, {2, 2, 1, PONDER_MOE_SIGMOID, 1, 2.5f}}, PONDER_TYPE_F8_E4M3));
+    cases.push_back(moe_case({4, 64, 32, true, false, false, {2, 2, 1, PONDER_MOE_SIGMOID, 1, 2.5f}}, PONDER_TYPE_Q8_0, PONDER_TYPE_Q8_0));
+    cases.push_back(
+        moe_case({4, 130, 129, true, false, true, {2, 2, 1, PONDER_MOE_SIGMOID, 1, 2.5f}}, PONDER_TYPE_F8_E4M3, PONDER_TYPE_F8_E4M3));
+    // An expert that all rows go to, whose matrices may take its rows in different forms.
+    const MoeShape shared = {2, 128, 64, false, false, false, {2, 1, 1, PONDER_MOE_SOFTMAX, 0, 1.0f}};
+    for (const int32_t type : {PONDER_TYPE_BF16, PONDER_TYPE_Q8_0, PONDER_TYPE_F16}) {
+        cases.push_back(moe_case(shared, PONDER_TYPE_BF16, type));
+        if (type != PONDER_TYPE_BF16) cases.push_back(moe_case(shared, type, PONDER_TYPE_BF16));
+    }
     return cases;
 }
 

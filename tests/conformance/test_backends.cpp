@@ -99,7 +99,8 @@ Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const
 // is off by 2^-12 at most, so a product's error is near 1e-8 of its power, and some results pass two.
 double limit_of(const DeviceSlot& slot, const OpCase& c) {
     const std::string name = slot.backend->name;
-    if (name == "cpu") return std::max(c.limit, c.rounded_limit);
+    // Two bfloat16 numbers in place of one float are off by 2^-18 at most, 1e-11 of the power.
+    if (name == "cpu") return std::max(c.limit, c.is_of_floats ? 5e-11 : c.rounded_limit);
     if (name != "vulkan") return c.limit;
     // A GPU may take numbers below float32's normal range, 10^-38, for 0. The best variant rounds activations, to half floats or int8.
     return std::max({c.limit, 1e-60, slot.variant.empty() ? c.rounded_limit : 0.0});

@@ -69,7 +69,8 @@ inline void store(int from, void* to, size_t stride) {
 
 inline void zero(int i) { std::memset(tile(i).bytes, 0, sizeof tile(i).bytes); }
 
-// sums[m][n] += a[m][2k] b[k][2n] + a[m][2k + 1] b[k][2n + 1], of bfloat16.
+// sums[m][n] += a[m][2k] b[k][2n] + a[m][2k + 1] b[k][2n + 1], of bfloat16; processors may add in another order, and take numbers below
+// float32's normal range for 0.
 inline void multiply_bf16(int sums, int left, int right) {
     Tile &c = tile(sums), &a = tile(left), &b = tile(right);
     expect(sums != left && sums != right && left != right, "two operands are the same");

@@ -155,7 +155,7 @@ void compare_dots(const Kernels& kernels, const Kernels& plain, const Format& fo
     if (own == nullptr || base == nullptr) return;
     // The last two are longer than a cache's piece, for several source rows and for one, and end within one.
     for (const int64_t n_blocks : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{7}, int64_t{16}, int64_t{27}, 3200 / format.block_len + 1,
-                                   format.block_len == 1 ? int64_t{30} : 16640 / format.block_len + 1}) {
+                                   format.block_len == 1 ? int64_t{64} : 16640 / format.block_len + 1}) {
         const int64_t n_cols = n_blocks * format.block_len * (format.block_len == 1 ? 13 : 1), n_rows = n_blocks == 7 ? 21 : 11;
         const int64_t row_bytes = n_cols / format.block_len * format.block_bytes;
         const auto rows = make_rows(format, n_rows * n_cols / format.block_len, random);
