@@ -2,6 +2,8 @@
 // Reads /sys/devices; see Linux' Documentation/ABI/testing/sysfs-devices-system-cpu.
 #include "base/processor.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <set>
 
@@ -51,6 +53,31 @@ std::vector<int> cores_for_work(std::span<const int> allowed, const std::string&
         if (siblings.empty() || seen.insert(siblings).second) cores.push_back(p);
     }
     return cores;
+}
+
+std::vector<int> processors_to_keep_to(int n_threads, std::span<const int> allowed, const std::string& root) {
+    std::vector<int> fast = fast_ones(allowed, root);
+    const bool has_slow = fast.size() < allowed.size(), has_enough = static_cast<size_t>(n_threads) <= cores_for_work(fast, root).size();
+    if (!has_slow || !has_enough) fast.clear();
+    return fast;
+}
+
+std::vector<int> allowed_processors() {
+    std::vector<int> allowed;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return allowed;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &set)) allowed.push_back(i);
+    }
+    return allowed;
+}
+
+void keep_thread_to(std::span<const int> processors) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int p : processors) CPU_SET(p, &set);
+    if (!processors.empty()) sched_setaffinity(0, sizeof set, &set);
 }
 
 }  // namespace ponder

@@ -14,4 +14,14 @@ namespace ponder {
 // read: a folder that stands for / in tests.
 std::vector<int> cores_for_work(std::span<const int> allowed, const std::string& root = {});
 
+// The processors that n_threads of computation should keep to, hardware threads of one core included: those of the fast cores where some of
+// `allowed` are slow and there are fast ones for all threads. Empty: there is no reason to keep to any.
+std::vector<int> processors_to_keep_to(int n_threads, std::span<const int> allowed, const std::string& root = {});
+
+// Those that the calling thread may run on; empty where the system does not say.
+std::vector<int> allowed_processors();
+
+// Keeps the calling thread to these. Only a hint: where the system refuses, the thread runs where it may.
+void keep_thread_to(std::span<const int> processors);
+
 }  // namespace ponder

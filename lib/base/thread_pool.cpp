@@ -3,8 +3,6 @@
 // at once.
 #include "base/thread_pool.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cmath>
 #include <system_error>
@@ -39,14 +37,7 @@ bool look_out(const Condition& condition) {
 }  // namespace
 
 int available_cores() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<int> allowed;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        for (int i = 0; i < CPU_SETSIZE; i++) {
-            if (CPU_ISSET(i, &set)) allowed.push_back(i);
-        }
-    }
+    const std::vector<int> allowed = allowed_processors();
     const auto n_cores = allowed.empty() ? std::thread::hardware_concurrency() : cores_for_work(allowed).size();
     // Threads beyond a container's share of time would stand still together until its next period, in the middle of a product.
     return std::max(1, static_cast<int>(std::min(static_cast<double>(n_cores), std::ceil(cpu_limit_of_groups()))));
@@ -56,7 +47,14 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int n_threads) {
     std::unique_ptr<ThreadPool> pool(new ThreadPool);
     try {
         pool->runs_ = std::vector<Run>(static_cast<size_t>(std::max(n_threads, 1)));
-        for (int i = 1; i < n_threads; i++) pool->workers_.emplace_back([p = pool.get(), i] { p->work(i); });
+        // The caller's thread is the host's, which may have put it where it likes.
+        const std::vector<int> processors = n_threads > 1 ? processors_to_keep_to(n_threads, allowed_processors()) : std::vector<int>();
+        for (int i = 1; i < n_threads; i++) {
+            pool->workers_.emplace_back([p = pool.get(), i, processors] {
+                keep_thread_to(processors);
+                p->work(i);
+            });
+        }
     } catch (const std::system_error& e) {
         pool->stop();
         return make_error(PONDER_STATUS_OUT_OF_MEMORY, "cannot start thread %zu of %d: %s", pool->workers_.size() + 2, n_threads, e.what());

@@ -4,11 +4,15 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "root_folder.hpp"
 
+using ponder::allowed_processors;
 using ponder::cores_for_work;
+using ponder::keep_thread_to;
+using ponder::processors_to_keep_to;
 using ponder_test::RootFolder;
 using Numbers = std::vector<int>;
 
@@ -48,6 +52,13 @@ TEST_CASE("processor: of Intel's hybrid processors the performance cores") {
     // Where the process has been put on the others, these.
     CHECK(cores_for_work(Numbers{4, 5}, root.path()) == Numbers{4, 5});
     CHECK(cores_for_work(Numbers{3, 4, 5}, root.path()) == Numbers{3});
+    // Threads for all of which there is a fast core keep to those.
+    const Numbers all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, fast = {0, 1, 2, 3, 10};
+    CHECK(processors_to_keep_to(2, all, root.path()) == fast);
+    CHECK(processors_to_keep_to(3, all, root.path()) == fast);
+    CHECK(processors_to_keep_to(4, all, root.path()).empty());
+    CHECK(processors_to_keep_to(2, fast, root.path()).empty());
+    CHECK(processors_to_keep_to(2, Numbers{4, 5}, root.path()).empty());
 }
 
 TEST_CASE("processor: of Arm's processors the big and the middle cores") {
@@ -57,4 +68,22 @@ TEST_CASE("processor: of Arm's processors the big and the middle cores") {
         root.write("/sys/devices/system/cpu/cpu" + std::to_string(p) + "/cpu_capacity", std::to_string(capacities[p]) + "\n");
     CHECK(cores_for_work(Numbers{0, 1, 2, 3, 4, 5, 6, 7}, root.path()) == Numbers{4, 5, 6, 7});
     CHECK(cores_for_work(Numbers{0, 1}, root.path()) == Numbers{0, 1});
+}
+
+TEST_CASE("processor: a thread keeps to what it is told, and to nothing where that cannot be") {
+    const Numbers before = allowed_processors();
+    REQUIRE(!before.empty());
+    Numbers kept, after_nothing, after_impossible;
+    std::thread([&] {
+        keep_thread_to(Numbers{before.back()});
+        kept = allowed_processors();
+        keep_thread_to(Numbers{});
+        after_nothing = allowed_processors();
+        keep_thread_to(Numbers{1'000});
+        after_impossible = allowed_processors();
+    }).join();
+    CHECK(kept == Numbers{before.back()});
+    CHECK(after_nothing == kept);
+    CHECK(after_impossible == kept);
+    CHECK(allowed_processors() == before);
 }
