@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Shaders to SPIR-V, and the backend. Left out where the headers or a compiler of shaders are missing.
 option(PONDER_VULKAN "Build the Vulkan backend where the build machine has what it takes" ON)
-find_program(PONDER_GLSLC NAMES glslc DOC "Compiler of shaders")
+find_program(PONDER_GLSLC NAMES glslc HINTS "$ENV{VULKAN_SDK}/bin" DOC "Compiler of shaders") # an SDK's is newer than the system's
 find_path(PONDER_VULKAN_HEADERS vulkan/vulkan.h)
 if(NOT PONDER_VULKAN OR NOT PONDER_GLSLC OR NOT PONDER_VULKAN_HEADERS)
     message(STATUS "The vulkan backend is left out: it needs vulkan/vulkan.h and glslc")

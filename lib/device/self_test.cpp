@@ -15,6 +15,7 @@
 #include "op/op_check.hpp"
 #include "op/program.hpp"
 #include "quant/quant.hpp"
+#include "quant/sample_blocks.hpp"
 
 namespace ponder {
 
@@ -140,17 +141,30 @@ class Problem {
     }
 
     OperandId matrix(int32_t type_id, int64_t n_in, int64_t n_out, int64_t n = 1, int64_t n_copies = 1) {
+        constexpr float kMost = 16.0f;  // no sum leaves a half float's range
         const QuantType& type = *find_quant_type(type_id);
-        std::vector<float> values(static_cast<size_t>(n_in * n_out * n));
-        for (float& v : values) v = normal_(random_);
-        const int64_t n_blocks = n_in * n_out * n / type.block_len;
-        std::vector<std::byte>& bytes = bytes_.emplace_back(static_cast<size_t>(n_blocks) * type.block_bytes);
-        type.encode(values.data(), bytes.data(), n_blocks, nullptr);
-        const size_t once = bytes.size();
+        const auto n_blocks = static_cast<size_t>(n_in * n_out * n / type.block_len), once = n_blocks * type.block_bytes;
+        std::vector<std::byte>& bytes = bytes_.emplace_back(once);
+        make_sample_blocks(type, n_blocks, kMost, random_, normal_, bytes.data());
         bytes.resize(once * static_cast<size_t>(n_copies));
         for (size_t i = once; i < bytes.size(); i += once) std::memcpy(bytes.data() + i, bytes.data(), once);
         const int64_t dims[] = {n_in, n_out * n_copies, n};
-        return builder_.add_weight("matrix", type_id, dims, bytes);
+        const OperandId weight = builder_.add_weight("matrix", type_id, dims, bytes);
+        if (type_id == PONDER_TYPE_F8_E4M3) builder_.set_scales(weight, factors(n_in, n_out * n_copies, n));
+        return weight;
+    }
+
+    // Factors of FP8, which are the same in all rows, so that copies of rows have equal ones.
+    OperandId factors(int64_t n_in, int64_t n_out, int64_t n) {
+        const int64_t dims[] = {f8_blocks(n_in), f8_blocks(n_out), n};
+        std::vector<float> row(static_cast<size_t>(dims[0]));
+        for (float& v : row) v = 1.0f + 0.25f * normal_(random_);
+        std::vector<std::byte>& bytes = bytes_.emplace_back();
+        for (int64_t i = 0; i < dims[1] * n; i++) {
+            const auto values = std::as_bytes(std::span(row));
+            bytes.insert(bytes.end(), values.begin(), values.end());
+        }
+        return builder_.add_weight("factors", PONDER_TYPE_F32, dims, bytes);
     }
 
     OperandId rope() {
@@ -298,13 +312,13 @@ double relative_error(const std::vector<float>& got, size_t n_got, const std::ve
     return power > 0.0 ? error / power : error;
 }
 
-// False if a weight's type cannot be made: some can be read only, FP8 among them.
+// False if a weight's type is not known.
 bool set_types(const ponder_program& program, std::initializer_list<int32_t> weights, Subject& subject) {
     size_t i = 0;
     for (const int32_t id : weights) {
         if (id >= 0) {
             const QuantType* type = find_quant_type(program.operands[id].type);
-            if (type == nullptr || type->encode == nullptr) return false;
+            if (type == nullptr || type->decode == nullptr) return false;
             subject.types[i] = type->id;
         }
         i++;

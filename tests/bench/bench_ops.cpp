@@ -15,7 +15,7 @@
 #include "device/device.hpp"
 #include "op/program.hpp"
 #include "quant/quant.hpp"
-#include "quant_blocks.hpp"
+#include "quant/sample_blocks.hpp"
 #include "runtime/kv_cache.hpp"
 #include "runtime/weight_placement.hpp"
 
@@ -34,7 +34,7 @@ class Weights {
         bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
         std::byte* first = bytes_.back()->data();
         // One row is enough variety, and takes a moment instead of minutes.
-        for (size_t at = 0; at < row_bytes; at += type.block_bytes) ponder_test::make_block(type, random_, normal_, first + at);
+        make_sample_blocks(type, row_bytes / type.block_bytes, 1e4f, random_, normal_, first);
         for (size_t at = row_bytes; at < bytes_.back()->size(); at += row_bytes) std::copy_n(first, row_bytes, first + at);
         const int64_t dims[] = {n_in, n_out, n};
         n_bytes += bytes_.back()->size();

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "quant/quant.hpp"
-#include "quant_blocks.hpp"
+#include "quant/sample_blocks.hpp"
 
 namespace ponder_test {
 
@@ -271,7 +271,7 @@ std::vector<std::byte>& CaseMaker::make_blocks(const QuantType& type, size_t n_b
     bytes_.push_back(std::make_unique<std::vector<std::byte>>(n_blocks * type.block_bytes));
     std::vector<std::byte>& bytes = *bytes_.back();
     std::normal_distribution<float> normal;
-    for (size_t b = 0; b < n_blocks; b++) make_block(type, random_, normal, bytes.data() + b * type.block_bytes);
+    make_sample_blocks(type, n_blocks, 1e4f, random_, normal, bytes.data());
     return bytes;
 }
 

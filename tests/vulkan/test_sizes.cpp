@@ -22,7 +22,13 @@ Result<Program> make_program(const QuantType& type, std::span<const std::byte> b
     const auto weight = [&](int64_t n_in, int64_t n_out) {
         const int64_t dims[] = {n_in, n_out};
         const auto n_bytes = static_cast<size_t>(n_in * n_out / type.block_len) * type.block_bytes;
-        return builder.add_weight("weight", type.id, dims, bytes.first(n_bytes));
+        const OperandId matrix = builder.add_weight("weight", type.id, dims, bytes.first(n_bytes));
+        if (type.id == PONDER_TYPE_F8_E4M3) {
+            const int64_t blocks[] = {f8_blocks(n_in), f8_blocks(n_out)};
+            const auto n_factor_bytes = static_cast<size_t>(blocks[0] * blocks[1]) * sizeof(float);
+            builder.set_scales(matrix, builder.add_weight("factors", PONDER_TYPE_F32, blocks, bytes.first(n_factor_bytes)));
+        }
+        return matrix;
     };
     const auto input = [&](int64_t width) {
         const int64_t dims[] = {width, 4};
@@ -37,7 +43,7 @@ Result<Program> make_program(const QuantType& type, std::span<const std::byte> b
 }  // namespace
 
 TEST_CASE("sizes: products of every stored type with long rows and with many") {
-    const std::vector<std::byte> bytes(size_t{4352} * 2048 * 4);
+    const std::vector<std::byte> bytes(size_t{4352} * 2048 * 8);
     for (const char* backend : {"vulkan", "vulkan/float32"}) {
         const auto slot = choose_device({.backend = backend});
         auto device = slot ? Device::open(*slot, 1) : slot.error();
@@ -48,7 +54,9 @@ TEST_CASE("sizes: products of every stored type with long rows and with many") {
         }
         int n_types = 0;
         for (const QuantType& type : quant_types()) {
-            if (type.decode == nullptr || type.encode == nullptr || 1024 % type.block_len != 0) continue;
+            if (type.decode == nullptr || 1024 % type.block_len != 0) continue;
+            // The rare ones on the best variant alone: a software device takes seconds for each.
+            if (type.encode == nullptr && !slot->variant.empty()) continue;
             CAPTURE(std::string(type.name));
             const auto program = make_program(type, bytes);
             REQUIRE_MESSAGE(program, (program ? "" : program.error().message));
@@ -57,6 +65,6 @@ TEST_CASE("sizes: products of every stored type with long rows and with many") {
             CHECK_MESSAGE(tested, (tested ? "" : tested.error().message));
             n_types++;
         }
-        CHECK(n_types > 10);
+        CHECK(n_types > (slot->variant.empty() ? 25 : 10));
     }
 }
