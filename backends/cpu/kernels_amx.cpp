@@ -11,6 +11,7 @@
 #include <array>
 
 #include "kernels_prologue.hpp"
+#include "ponder/ponder_backend.h"
 
 namespace ponder::cpu {
 
@@ -20,7 +21,6 @@ namespace {
 
 #include "kernels_grids.hpp"
 
-constexpr int32_t kBf16Type = 30;
 constexpr int64_t kTileRows = 16, kTileBytes = 1024;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
@@ -211,7 +211,7 @@ const Kernels* amx_kernels() {
         for (int32_t i = 0; i < table.n_dots; i++) {
             dots[static_cast<size_t>(i)] = table.dots[i];
             const int32_t type = table.dots[i].type;
-            dots[static_cast<size_t>(i)].expand_tiles = type == kBf16Type ? expand_bf16_tiles : OfAllBlocks<Expanders>::find(type);
+            dots[static_cast<size_t>(i)].expand_tiles = type == PONDER_TYPE_BF16 ? expand_bf16_tiles : OfAllBlocks<Expanders>::find(type);
         }
         table.name = "amx";
         table.dots = dots.data();

@@ -43,22 +43,26 @@ std::vector<int> fast_ones(std::span<const int> allowed, const std::string& root
     return fast;
 }
 
-}  // namespace
-
-std::vector<int> cores_for_work(std::span<const int> allowed, const std::string& root) {
+// The first hardware thread of each core.
+std::vector<int> one_a_core(std::span<const int> processors, const std::string& root) {
     std::vector<int> cores;
     std::set<std::string> seen;
-    for (const int p : fast_ones(allowed, root)) {
+    for (const int p : processors) {
         const std::string siblings = file_of(root, p, "topology/thread_siblings_list");
         if (siblings.empty() || seen.insert(siblings).second) cores.push_back(p);
     }
     return cores;
 }
 
+}  // namespace
+
+std::vector<int> cores_for_work(std::span<const int> allowed, const std::string& root) {
+    return one_a_core(fast_ones(allowed, root), root);
+}
+
 std::vector<int> processors_to_keep_to(int n_threads, std::span<const int> allowed, const std::string& root) {
     std::vector<int> fast = fast_ones(allowed, root);
-    const bool has_slow = fast.size() < allowed.size(), has_enough = static_cast<size_t>(n_threads) <= cores_for_work(fast, root).size();
-    if (!has_slow || !has_enough) fast.clear();
+    if (fast.size() == allowed.size() || static_cast<size_t>(n_threads) > one_a_core(fast, root).size()) return {};
     return fast;
 }
 

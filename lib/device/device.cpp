@@ -62,8 +62,8 @@ ponder_device_info Device::describe() const {
 
 bool Device::keeps_cache() const {
     const ponder_backend& b = backend();
-    return b.struct_size >= offsetof(ponder_backend, cache_read) + sizeof b.cache_read && b.device_identity != nullptr &&
-           b.cache_write != nullptr && b.cache_read != nullptr;
+    return has_member(b, &ponder_backend::device_identity) && has_member(b, &ponder_backend::cache_write) &&
+           has_member(b, &ponder_backend::cache_read);
 }
 
 uint64_t Device::identity() const {

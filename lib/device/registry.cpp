@@ -33,28 +33,21 @@ std::string backend_names() {
     return names;
 }
 
-// Whether a backend has an optional member: what lies past its struct_size counts as absent.
-template <class Member>
-bool has(const ponder_backend& backend, Member ponder_backend::*member) {
-    const auto* first = reinterpret_cast<const std::byte*>(&backend);
-    const auto* end = reinterpret_cast<const std::byte*>(&(backend.*member)) + sizeof(Member);
-    return backend.struct_size >= static_cast<size_t>(end - first) && backend.*member != nullptr;
-}
-
 }  // namespace
 
 int32_t DeviceSlot::rows_of_run() const {
     constexpr int32_t kDefault = 128, kMost = 4096;
-    if (!has(*backend, &ponder_backend::rows_of_run)) return kDefault;
+    if (!has_member(*backend, &ponder_backend::rows_of_run)) return kDefault;
     const ponder_device_options options{sizeof(ponder_device_options), 0, variant.empty() ? nullptr : variant.c_str()};
     return std::clamp(backend->rows_of_run(local_index, &options), 1, kMost);
 }
 
-std::string DeviceSlot::plain_variant() const { return has(*backend, &ponder_backend::plain_variant) ? backend->plain_variant : ""; }
+std::string DeviceSlot::plain_variant() const { return has_member(*backend, &ponder_backend::plain_variant) ? backend->plain_variant : ""; }
 
 uint64_t DeviceSlot::free_bytes() const {
     uint64_t n_bytes = 0;
-    if (has(*backend, &ponder_backend::device_free_bytes) && backend->device_free_bytes(local_index, &n_bytes, nullptr) == PONDER_STATUS_OK)
+    if (has_member(*backend, &ponder_backend::device_free_bytes) &&
+        backend->device_free_bytes(local_index, &n_bytes, nullptr) == PONDER_STATUS_OK)
         return n_bytes;
     ponder_device_info info = PONDER_DEVICE_INFO_INIT;
     return backend->device_describe(local_index, &info, nullptr) == PONDER_STATUS_OK ? info.memory_bytes : 0;

@@ -2,6 +2,7 @@
 // The backends of this build and their devices, numbered through all of them; describing them opens none.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -39,5 +40,13 @@ struct DeviceRequest {
 
 // The device that a request means. The environment variable PONDER_FORCE_BACKEND replaces "auto". Errors: NOT_FOUND, naming what there is.
 Result<DeviceSlot> choose_device(const DeviceRequest& request);
+
+// Whether a backend has this optional member: what lies past its struct_size counts as absent.
+template <class Member>
+bool has_member(const ponder_backend& backend, Member ponder_backend::*member) {
+    const auto* first = reinterpret_cast<const std::byte*>(&backend);
+    const auto* end = reinterpret_cast<const std::byte*>(&(backend.*member)) + sizeof(Member);
+    return backend.struct_size >= static_cast<size_t>(end - first) && backend.*member != nullptr;
+}
 
 }  // namespace ponder

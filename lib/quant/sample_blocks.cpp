@@ -24,9 +24,11 @@ void make_sample_blocks(const QuantType& type, size_t n_blocks, float most, std:
         int n_tries = 0;
         do {
             for (uint32_t i = 0; i < type.block_bytes; i++) to[i] = static_cast<std::byte>(random());
-            // Of wide integers hardly any are small: then a small one, sign-extended.
-            const int64_t small = static_cast<int64_t>(random() % static_cast<uint32_t>(2 * range + 1)) - range;
-            if (n_tries++ > 16) std::memcpy(to, &small, std::min<size_t>(type.block_bytes, sizeof small));
+            if (n_tries++ > 16) {
+                // Of wide integers hardly any are small: then a small one, sign-extended.
+                const int64_t small = static_cast<int64_t>(random() % static_cast<uint32_t>(2 * range + 1)) - range;
+                std::memcpy(to, &small, std::min<size_t>(type.block_bytes, sizeof small));
+            }
             type.decode(to, block.data(), 1);
         } while (!std::all_of(block.begin(), block.end(), is_moderate));
     }

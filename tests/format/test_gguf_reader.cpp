@@ -112,7 +112,7 @@ TEST_CASE("gguf_reader: opening touches no tensor data") {
     const auto model = read_gguf(path);
     REQUIRE(model);
     CHECK(model->data_bytes == uint64_t{kRows} * 4096);
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
     CHECK(!read_gguf(folder.path("missing.gguf")));
 }
 
