@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <tuple>
-#include <utility>
 
 #include "cpu_plan.hpp"
 
@@ -29,45 +27,83 @@ struct State {
     float top = -std::numeric_limits<float>::infinity(), total = 0.0f;
 };
 
-// Elements [first, first + n) of cached rows, for kernels that take 16 elements at a time.
 struct CachedRows {
     const CacheKernels* kernels;
-    const std::byte* data;
-    int64_t row_bytes, first;
+    StoredRows stored;
+};
+
+// Elements [first, first + n) of a layer's rows of keys or of values.
+struct CacheSlice {
+    uint64_t offset;
+    int64_t row_bytes, first, n;
 };
 
 class Cache {
   public:
-    Cache(const Run& run, int32_t sequence) : run_(run), type_(*find_quant_type(run.program.kv_type)), sequence_(sequence) {}
+    Cache(const Run& run, const CachedHeads& cache, int32_t sequence)
+        : run_(run),
+          type_(*find_quant_type(run.program.kv_type)),
+          sequence_(sequence),
+          keys_{cache.k_offset, row_size(cache.k_width), cache.k_first, cache.k_dim},
+          values_{cache.has_values ? CacheSlice{cache.v_offset, row_size(cache.v_width), cache.v_first, cache.v_dim}
+                                   : CacheSlice{cache.k_offset, keys_.row_bytes, cache.k_first, cache.v_dim}} {}
 
-    // Rows of tokens from `token` on, all of one page. Slices that no kernel takes are decoded into dst [n_tokens, n].
-    CachedRows rows(int64_t token, int64_t n_tokens, uint64_t offset, int64_t width, int64_t first, int64_t n, float* dst) const {
-        const auto row_size = static_cast<int64_t>(*row_bytes(type_, static_cast<uint64_t>(width)));
-        const std::byte* data = run_.cache_row(sequence_, token, offset, static_cast<uint64_t>(row_size));
-        if (first % 16 == 0 && n % 16 == 0) return {run_.kernels.find_cache(type_.id), data, row_size, first};
-        const int64_t stride = padded(n), length = type_.block_len, begin = first / length, end = (first + n + length - 1) / length;
+    const CacheSlice& keys() const { return keys_; }
+    const CacheSlice& values() const { return values_; }
+
+    // Calls body(first, n) for the parts of tokens [begin, end) that each lie in one page.
+    template <class Body>
+    void in_pages(int64_t begin, int64_t end, const Body& body) const {
+        const int64_t page = run_.program.kv_page_tokens;
+        for (int64_t first = begin, n = 0; first < end; first += n) body(first, n = std::min(end - first, page - first % page));
+    }
+
+    // Rows of tokens from `token` on, all of one page. Slices that no kernel takes are decoded into dst [n_tokens, padded(n)].
+    CachedRows rows(const CacheSlice& slice, int64_t token, int64_t n_tokens, float* dst) const {
+        const std::byte* data = place(slice, token);
+        if (has_kernels(slice)) return {run_.kernels.find_cache(type_.id), {data, slice.row_bytes, slice.first}};
+        const int64_t stride = padded(slice.n), length = type_.block_len, begin = slice.first / length,
+                      end = (slice.first + slice.n + length - 1) / length;
         float* blocks = dst + n_tokens * stride;
         for (int64_t t = 0; t < n_tokens; t++) {
-            type_.decode(data + t * row_size + begin * type_.block_bytes, blocks, end - begin);
-            std::copy_n(blocks + first - begin * length, n, dst + t * stride);
-            std::fill_n(dst + t * stride + n, stride - n, 0.0f);
+            type_.decode(data + t * slice.row_bytes + begin * type_.block_bytes, blocks, end - begin);
+            std::copy_n(blocks + slice.first - begin * length, slice.n, dst + t * stride);
+            std::fill_n(dst + t * stride + slice.n, stride - slice.n, 0.0f);
         }
-        return {run_.kernels.find_cache(PONDER_TYPE_F32), reinterpret_cast<const std::byte*>(dst), stride * 4, 0};
+        return {run_.kernels.find_cache(PONDER_TYPE_F32), {reinterpret_cast<const std::byte*>(dst), stride * 4, 0}};
     }
     // Floats that `dst` needs.
     static int64_t decoded_size(const QuantType& type, int64_t n) { return kTileTokens * padded(n) + n + 2 * type.block_len; }
 
-    // The same as float32 in place or in dst [n_tokens, padded(n)], and how far apart its rows are.
-    std::pair<const float*, int64_t> widen(const CachedRows& rows, int64_t n_tokens, int64_t n, float* dst) const {
-        if (rows.kernels->type == PONDER_TYPE_F32) return {reinterpret_cast<const float*>(rows.data) + rows.first, rows.row_bytes / 4};
-        for (int64_t t = 0; t < n_tokens; t++) rows.kernels->widen(rows.data + t * rows.row_bytes, rows.first, n, dst + t * n);
-        return {dst, n};
+    // Where rows of a slice lie that is wanted after another, laid out as that one; otherwise null.
+    const std::byte* next(const CacheSlice& slice, const CacheSlice& after, int64_t token) const {
+        const bool is_alike = slice.row_bytes == after.row_bytes && slice.first == after.first && has_kernels(after);
+        return is_alike ? place(slice, token) : nullptr;
+    }
+
+    // Rows of tokens [begin, end) as float32 in dst [end - begin, padded(n)].
+    void gather(const CacheSlice& slice, int64_t begin, int64_t end, float* dst) const {
+        const int64_t stride = padded(slice.n);
+        in_pages(begin, end, [&](int64_t first, int64_t n) {
+            float* own = dst + (first - begin) * stride;
+            const CachedRows cached = rows(slice, first, n, own);
+            if (!has_kernels(slice)) return;
+            for (int64_t t = 0; t < n; t++)
+                cached.kernels->widen(cached.stored.data + t * cached.stored.row_bytes, slice.first, slice.n, own + t * stride);
+        });
     }
 
   private:
+    static bool has_kernels(const CacheSlice& slice) { return slice.first % 16 == 0 && slice.n % 16 == 0; }
+    int64_t row_size(int64_t width) const { return static_cast<int64_t>(*row_bytes(type_, static_cast<uint64_t>(width))); }
+    const std::byte* place(const CacheSlice& slice, int64_t token) const {
+        return run_.cache_row(sequence_, token, slice.offset, static_cast<uint64_t>(slice.row_bytes));
+    }
+
     const Run& run_;
     const QuantType& type_;
     const int32_t sequence_;
+    const CacheSlice keys_, values_;
 };
 
 // Scores [n] of one query become exponentials relative to the largest so far, and what was summed before is rescaled.
@@ -93,21 +129,28 @@ void copy_padded(const float* src, int64_t stride, int64_t n_rows, int64_t n, fl
 // One row's queries over tokens [begin, end): sums [n_heads, padded(v_dim)], not yet divided by the states' totals.
 void attend_row(const Run& run, const AttentionItem& item, int64_t begin, int64_t end, float* sums, State* states, ThreadScratch& scratch) {
     const CachedHeads& cache = item.cache;
-    const Cache rows(run, run.batch.sequences[item.first_row]);
-    const int64_t k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), page_tokens = run.program.kv_page_tokens;
+    const Cache rows(run, cache, run.batch.sequences[item.first_row]);
+    const CacheSlice &keys = rows.keys(), &values = rows.values();
+    const int64_t k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim);
     float *queries = scratch.queries.data(), *scores = scratch.scores.data();
     copy_padded(item.q, cache.k_dim, item.n_heads, cache.k_dim, 1.0f, queries, k_padded);
     std::fill_n(sums, item.n_heads * v_padded, 0.0f);
     std::fill_n(states, item.n_heads, State{});
-    for (int64_t first = begin, n = 0; first < end; first += n) {
+    for (int64_t tile = begin; tile < end; tile += kTileTokens) {
         if (run.should_stop()) return;
-        n = std::min({kTileTokens, end - first, page_tokens - first % page_tokens});
-        const CachedRows keys = rows.rows(first, n, cache.k_offset, cache.k_width, cache.k_first, cache.k_dim, scratch.keys.data());
-        keys.kernels->score(queries, item.n_heads, keys.data, keys.row_bytes, keys.first, n, k_padded, item.scale, scores, kTileTokens);
-        for (int64_t h = 0; h < item.n_heads; h++) advance(run, states[h], scores + h * kTileTokens, n, sums + h * v_padded, v_padded);
-        const CachedRows values =
-            cache.has_values ? rows.rows(first, n, cache.v_offset, cache.v_width, cache.v_first, cache.v_dim, scratch.values.data()) : keys;
-        values.kernels->add_weighted(scores, kTileTokens, item.n_heads, values.data, values.row_bytes, values.first, n, sums, v_padded);
+        const int64_t tile_end = std::min(tile + kTileTokens, end);
+        rows.in_pages(tile, tile_end, [&](int64_t first, int64_t n) {
+            CachedRows part = rows.rows(keys, first, n, scratch.keys.data());
+            if (cache.has_values) part.stored.next = rows.next(values, keys, first);
+            part.kernels->score(queries, item.n_heads, part.stored, n, k_padded, item.scale, scores + first - tile, kTileTokens);
+        });
+        for (int64_t h = 0; h < item.n_heads; h++)
+            advance(run, states[h], scores + h * kTileTokens, tile_end - tile, sums + h * v_padded, v_padded);
+        rows.in_pages(tile, tile_end, [&](int64_t first, int64_t n) {
+            CachedRows part = rows.rows(values, first, n, scratch.values.data());
+            if (first + kTileTokens < end) part.stored.next = rows.next(keys, values, first + kTileTokens);
+            part.kernels->add_weighted(scores + first - tile, kTileTokens, item.n_heads, part.stored, n, sums, v_padded);
+        });
     }
 }
 
@@ -129,10 +172,9 @@ const float* expand_keys(const Run& run, const HeadMaps& maps, const float* late
 // All queries of the item's rows, [row][head], as one matrix.
 void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
     const CachedHeads& cache = item.cache;
-    const Cache rows(run, run.batch.sequences[item.first_row]);
+    const Cache rows(run, cache, run.batch.sequences[item.first_row]);
     const int64_t q_dim = item.maps == nullptr ? cache.k_dim : item.maps->n_nope + item.maps->n_rope, q_padded = padded(q_dim),
-                  k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), page_tokens = run.program.kv_page_tokens,
-                  n_queries = item.n_rows * item.n_heads;
+                  k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), n_queries = item.n_rows * item.n_heads;
     const auto position = [&](int64_t row) { return int64_t{run.batch.positions[item.first_row + row]}; };
     float *queries = scratch.queries.data(), *scores = scratch.scores.data(), *sums = scratch.sums_of_heads.data();
     auto* states = reinterpret_cast<State*>(scratch.state.data());
@@ -140,13 +182,14 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         copy_padded(item.q + i * item.q_stride, q_dim, item.n_heads, q_dim, item.scale, queries + i * item.n_heads * q_padded, q_padded);
     std::fill_n(sums, n_queries * v_padded, 0.0f);
     std::fill_n(states, n_queries, State{});
-    for (int64_t first = 0, n = 0, begin = 0; first <= position(item.n_rows - 1); first += n) {
+    const int64_t end = position(item.n_rows - 1) + 1;
+    float *keys = scratch.keys.data(), *values = scratch.values.data();
+    for (int64_t first = 0, begin = 0; first < end; first += kTileTokens) {
         if (run.should_stop()) return;
-        n = std::min({kTileTokens, position(item.n_rows - 1) + 1 - first, page_tokens - first % page_tokens});
+        const int64_t n = std::min(kTileTokens, end - first);
         while (position(begin) < first) begin++;  // rows before the tile see nothing of it
-        const CachedRows keys = rows.rows(first, n, cache.k_offset, cache.k_width, cache.k_first, cache.k_dim, scratch.keys.data());
-        const auto [wide_keys, k_stride] = rows.widen(keys, n, k_padded, scratch.keys.data());
-        run.kernels.transpose(wide_keys, k_stride, n, k_padded, scratch.transposed.data(), kTileTokens);
+        rows.gather(rows.keys(), first, first + n, keys);
+        run.kernels.transpose(keys, k_padded, n, k_padded, scratch.transposed.data(), kTileTokens);
         const float* columns = scratch.transposed.data();
         if (item.maps != nullptr) columns = expand_keys(run, *item.maps, columns, n, scratch.expanded.data());
         const int64_t first_query = begin * item.n_heads, some = n_queries - first_query;
@@ -158,16 +201,15 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
             advance(run, states[i], own, n_seen, sums + i * v_padded, v_padded);
             std::fill_n(own + n_seen, n - n_seen, 0.0f);
         }
-        auto [values, v_stride] = std::pair{wide_keys, k_stride};
-        if (cache.has_values) {
-            const CachedRows stored = rows.rows(first, n, cache.v_offset, cache.v_width, cache.v_first, cache.v_dim, scratch.values.data());
-            std::tie(values, v_stride) = rows.widen(stored, n, v_padded, scratch.values.data());
-        } else if (item.maps != nullptr) {
-            run.kernels.product(wide_keys, k_stride, n, item.maps->values, v_padded, item.maps->n_latent, v_padded, scratch.values.data(),
-                                v_padded, false);
-            std::tie(values, v_stride) = std::pair{static_cast<const float*>(scratch.values.data()), v_padded};
-        }
-        run.kernels.product(scores, kTileTokens, some, values, v_stride, n, v_padded, sums + first_query * v_padded, v_padded, true);
+        const float* weighted = values;
+        int64_t stride = v_padded;
+        if (cache.has_values)
+            rows.gather(rows.values(), first, first + n, values);
+        else if (item.maps != nullptr)
+            run.kernels.product(keys, k_padded, n, item.maps->values, v_padded, item.maps->n_latent, v_padded, values, v_padded, false);
+        else
+            weighted = keys, stride = k_padded;
+        run.kernels.product(scores, kTileTokens, some, weighted, stride, n, v_padded, sums + first_query * v_padded, v_padded, true);
     }
     for (int64_t i = 0; i < item.n_rows; i++)
         finish(cache, sums + i * item.n_heads * v_padded, states + i * item.n_heads, item.n_heads, item.dst + i * item.dst_stride);
@@ -240,7 +282,8 @@ class Attention {
 
     void run() {
         std::pmr::vector<RowRun> whole(&run_.lists), alone(&run_.lists);
-        for (const RowRun& rows : list_row_runs(run_)) (rows.n == 1 && n_spans(n_past(rows)) > 1 ? alone : whole).push_back(rows);
+        const int64_t max_rows = attend_rows_of(heads_.first.n_heads);
+        for (const RowRun& rows : list_row_runs(run_, max_rows)) (rows.n == 1 && n_spans(n_past(rows)) > 1 ? alone : whole).push_back(rows);
         const int64_t n_groups = count_groups(heads_.first.n_heads);
         run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
@@ -335,7 +378,7 @@ class Attention {
 void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
                      Sizes& sizes) {
     const int64_t span_group = Attention::heads_of_span(group, n_heads, reads_same);
-    add_attend_sizes(program, k_dim, v_dim, std::max(kAttendRows * group, span_group), sizes);
+    add_attend_sizes(program, k_dim, v_dim, std::max(attend_rows_of(group) * group, span_group), sizes);
     const int64_t n_groups = (n_heads + span_group - 1) / span_group;
     grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));
 }

@@ -62,15 +62,24 @@ struct DotKernel {
 };
 inline constexpr int32_t kMaxDots = 32;
 
-// Elements [first, first + n) of cached rows of one stored type, row_bytes apart; both are multiples of 16.
+// Elements from `first` on of cached rows of one stored type, row_bytes apart; `first` is a multiple of 16. `next`, if not null: as many
+// rows that are wanted soon, which are fetched meanwhile.
+struct StoredRows {
+    const std::byte* data;
+    int64_t row_bytes, first;
+    const std::byte* next = nullptr;
+};
+
+// n, the elements of a row that count, is a multiple of 16.
 struct CacheKernels {
     int32_t type;
     // scores[h * scores_stride + t] = scale * (q[h * n ...] . row t), h < n_q, t < n_tokens
-    void (*score)(const float* q, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n,
-                  float scale, float* scores, int64_t scores_stride);
+    void (*score)(const float* q, int64_t n_q, const StoredRows& rows, int64_t n_tokens, int64_t n, float scale, float* scores,
+                  int64_t scores_stride);
     // dst[h * n ...] += sum over t of weights[h * weights_stride + t] * row t
-    void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const std::byte* rows, int64_t row_bytes, int64_t first,
-                         int64_t n_tokens, float* dst, int64_t n);
+    void (*add_weighted)(const float* weights, int64_t weights_stride, int64_t n_q, const StoredRows& rows, int64_t n_tokens, float* dst,
+                         int64_t n);
+    // dst[n] = elements of a row from `first` on
     void (*widen)(const std::byte* row, int64_t first, int64_t n, float* dst);
 };
 

@@ -2,7 +2,7 @@
 // What attention does with rows of the cache: one query at a time reads them as they are stored, and blocks of queries multiply tiles.
 
 struct LoadQ80 {
-    static constexpr int kType = 8;
+    static constexpr int kType = 8, kBytesOf32 = 34;
     // i is a multiple of 16.
     static Vector::Floats at(const std::byte* p, int64_t i) {
         const std::byte* block = p + i / 32 * 34;
@@ -22,11 +22,15 @@ inline __attribute__((always_inline)) void in_even_parts(int64_t n, const Body& 
     }
 }
 
-// Where elements [first, first + n) of cached rows lie; n is a multiple of 16.
-struct StoredRows {
-    const std::byte* data;
-    int64_t row_bytes, first;
-};
+// Asks for the n elements of tokens [token, token + T) of the rows that are wanted soon.
+template <class Load, int T>
+inline __attribute__((always_inline)) void fetch_next(const StoredRows& rows, int64_t token, int64_t n) {
+    const auto place = [](int64_t i) { return i / 16 * Load::kBytesOf32 / 2; };
+    for (int t = 0; t < T; t++) {
+        const std::byte* row = rows.next + (token + t) * rows.row_bytes;
+        for (int64_t at = place(rows.first); at < place(rows.first + n); at += 64) __builtin_prefetch(row + at, 0, 2);
+    }
+}
 
 // Q queries, V vectors of columns from i on: rows pass once for all of them.
 template <class Load, int Q, int V>
@@ -38,6 +42,7 @@ inline __attribute__((always_inline)) void add_weighted_tile(const float* weight
     }
     const std::byte* row = rows.data;
     for (int64_t t = 0; t < n_tokens; t++, row += rows.row_bytes) {
+        if (rows.next != nullptr && i == 0) fetch_next<Load, 1>(rows, t, n);
         for (int v = 0; v < V; v++) {
             const Vector::Floats values = Load::at(row, rows.first + i + 16 * v);
             for (int h = 0; h < Q; h++) sums[h][v] = Vector::fma(Vector::set(weights[h * weights_stride + t]), values, sums[h][v]);
@@ -49,14 +54,16 @@ inline __attribute__((always_inline)) void add_weighted_tile(const float* weight
 }
 
 template <class Load>
-void add_cached(const float* weights, int64_t weights_stride, int64_t n_q, const std::byte* data, int64_t row_bytes, int64_t first,
-                int64_t n_tokens, float* dst, int64_t n) {
-    const StoredRows rows{data, row_bytes, first};
-    in_even_parts<4>(
+void add_cached(const float* weights, int64_t weights_stride, int64_t n_q, const StoredRows& stored, int64_t n_tokens, float* dst,
+                int64_t n) {
+    constexpr int V = Vector::kSumVectors;
+    in_even_parts<Vector::kCacheQueries>(
         n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
+            StoredRows rows = stored;
+            if (h > 0) rows.next = nullptr;
             const float* own = weights + h * weights_stride;
             int64_t i = 0;
-            for (; i + 64 <= n; i += 64) add_weighted_tile<Load, Q, 4>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
+            for (; i + 16 * V <= n; i += 16 * V) add_weighted_tile<Load, Q, V>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
             for (; i < n; i += 16) add_weighted_tile<Load, Q, 1>(own, weights_stride, rows, i, n_tokens, dst + h * n, n);
         });
 }
@@ -69,6 +76,7 @@ inline __attribute__((always_inline)) void score_tile(const float* q, const Stor
     for (auto& of_query : sums) {
         for (auto& sum : of_query) sum = Vector::zero();
     }
+    if (rows.next != nullptr) fetch_next<Load, T>(rows, token, n);
     for (int64_t i = 0; i < n; i += 16) {
         Vector::Floats tokens[T];
         for (int t = 0; t < T; t++) tokens[t] = Load::at(rows.data + (token + t) * rows.row_bytes, rows.first + i);
@@ -85,11 +93,12 @@ inline __attribute__((always_inline)) void score_tile(const float* q, const Stor
 }
 
 template <class Load>
-void score_cached(const float* q, int64_t n_q, const std::byte* data, int64_t row_bytes, int64_t first, int64_t n_tokens, int64_t n,
-                  float scale, float* scores, int64_t scores_stride) {
-    const StoredRows rows{data, row_bytes, first};
-    in_even_parts<4>(
+void score_cached(const float* q, int64_t n_q, const StoredRows& stored, int64_t n_tokens, int64_t n, float scale, float* scores,
+                  int64_t scores_stride) {
+    in_even_parts<Vector::kCacheQueries>(
         n_q, [&]<int Q>(int64_t h) __attribute__((always_inline)) {
+            StoredRows rows = stored;
+            if (h > 0) rows.next = nullptr;
             float* own = scores + h * scores_stride;
             int64_t t = 0;
             for (; t + 4 <= n_tokens; t += 4) score_tile<Load, Q, 4>(q + h * n, rows, t, n, scale, own, scores_stride);
@@ -172,7 +181,7 @@ constexpr CacheKernels kCacheKernels[] = {
 // A sum of float32 rows, of any length.
 void add_weighted(const float* weights, const float* rows, int64_t stride, int64_t n_rows, float* dst, int64_t n) {
     const int64_t whole = n / 16 * 16;
-    add_cached<LoadF32>(weights, 0, 1, reinterpret_cast<const std::byte*>(rows), 4 * stride, 0, n_rows, dst, whole);
+    add_cached<LoadF32>(weights, 0, 1, {reinterpret_cast<const std::byte*>(rows), 4 * stride, 0}, n_rows, dst, whole);
     if (whole == n) return;
     const int some = static_cast<int>(n - whole);
     Vector::Floats sum = load_some(dst + whole, some);

@@ -17,6 +17,7 @@ namespace {
 #include "kernels_x86.hpp"
 
 struct Vector : X86Vector {
+    static constexpr int kCacheQueries = 6, kSumVectors = 1;      // of queries and columns that pass over cached rows
     static constexpr int kProductVectors = 1;                     // side by side in a tile of a product: what the registers hold
     static constexpr int kPanelTile = 4;                          // activation rows that pass over a panel together
     static constexpr int kPanelsFrom = 5, kPanelsFromWoven = 12;  // source rows from which on they pay: measured on Zen 4

@@ -3,6 +3,7 @@
 #include "kernels_x86.hpp"
 
 struct Vector : X86Vector {
+    static constexpr int kCacheQueries = 6, kSumVectors = 4;      // of queries and columns that pass over cached rows
     static constexpr int kProductVectors = 4;                     // side by side in a tile of a product: what the registers hold
     static constexpr int kPanelTile = 12;                         // activation rows that pass over a panel together
     static constexpr int kPanelsFrom = 4, kPanelsFromWoven = 10;  // source rows from which on they pay: measured on Zen 4

@@ -8,8 +8,9 @@ namespace ponder::cpu {
 namespace {
 
 struct Vector {
-    static constexpr int kPanelsFrom = 0;      // there are none
-    static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelsFrom = 0;                     // there are none
+    static constexpr int kCacheQueries = 4, kSumVectors = 4;  // of queries and columns that pass over cached rows
+    static constexpr int kProductVectors = 1;                 // side by side in a tile of a product: what the registers hold
     struct Bytes {
         uint8_t v[64];
     };

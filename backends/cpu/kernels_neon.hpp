@@ -2,9 +2,10 @@
 // What the kernels compute with on 64-bit Arm: four vectors of 16 bytes. Included inside the anonymous namespace of a file of kernels.
 
 struct Vector {
-    static constexpr int kProductVectors = 1;  // side by side in a tile of a product: what the registers hold
-    static constexpr int kPanelsFrom = 5;      // source rows from which on they pay
-    static constexpr int kPanelTile = 4;       // activation rows that pass over a panel together
+    static constexpr int kCacheQueries = 4, kSumVectors = 4;  // of queries and columns that pass over cached rows
+    static constexpr int kProductVectors = 1;                 // side by side in a tile of a product: what the registers hold
+    static constexpr int kPanelsFrom = 5;                     // source rows from which on they pay
+    static constexpr int kPanelTile = 4;                      // activation rows that pass over a panel together
     static constexpr bool kPanelsKeepSigns = true;
     struct Bytes {
         uint8x16_t v[4];

@@ -183,13 +183,13 @@ void dot_rows(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t 
 // ---- Float types: Load::at(p, i) widens elements i to i + 15 of a row, Load::one(p, i) a single one.
 
 struct LoadF32 {
-    static constexpr int kType = 0;
+    static constexpr int kType = 0, kBytesOf32 = 128;
     static Vector::Floats at(const std::byte* p, int64_t i) { return Vector::load_floats(reinterpret_cast<const float*>(p + 4 * i)); }
     static float one(const std::byte* p, int64_t i) { return copy<float>(p + 4 * i); }
 };
 
 struct LoadF16 {
-    static constexpr int kType = 1;
+    static constexpr int kType = 1, kBytesOf32 = 64;
     static Vector::Floats at(const std::byte* p, int64_t i) { return Vector::widen_half(p + 2 * i); }
     static float one(const std::byte* p, int64_t i) { return half_at(p + 2 * i); }
 };

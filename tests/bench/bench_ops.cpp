@@ -5,6 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -61,7 +62,8 @@ struct OpBench {
     int32_t n_rows;
     int32_t depth;  // tokens in the cache beforehand
     int64_t width;  // of the operator's input
-    std::function<OperandId(ProgramBuilder&, Weights&, OperandId x, Cost&)> build;
+    // The operator of x; x itself, after what it writes to the cache, where only_writes.
+    std::function<OperandId(ProgramBuilder&, Weights&, OperandId x, Cost&, bool only_writes)> build;
 };
 
 // What a benchmark needs of a device, made once a benchmark.
@@ -70,36 +72,52 @@ class Runner {
     Runner(const Device& device, const OpBench& bench) : device_(device), bench_(bench) {}
 
     Result<void> prepare() {
-        ProgramBuilder builder;
-        builder.kv().type = PONDER_TYPE_F16;
-        const QuantType& f32 = *find_quant_type(PONDER_TYPE_F32);
-        const OperandId result = bench_.build(builder, weights_, builder.embed(weights_.add(builder, f32, bench_.width, kVocab)), cost_);
-        builder.logits(builder.gather_rows(result), weights_.add(builder, f32, builder.width(result), kVocab), kNoOperand);
-        auto program = std::move(builder).finish();
-        if (!program) return program.error();
-        program_ = std::make_unique<Program>(std::move(*program));
-        if (auto bound = placement_.bind(device_, *program_); !bound) return bound;
-        if (auto supported = device_.check_support(program_->view()); !supported) return supported;
-        auto plan = device_.prepare(program_->view(), std::max(kFillRows, bench_.n_rows), 1);
-        if (!plan) return plan.error();
-        plan_ = std::move(*plan);
-        const ponder_program& view = program_->view();
+        if (auto compiled = compile(measured_, std::max(kFillRows, bench_.n_rows), false); !compiled) return compiled;
+        const ponder_program& view = measured_.program->view();
         pool_ = std::make_shared<KvPool>(device_, budget_, std::max<uint64_t>(4096, view.kv_page_bytes), view.kv_page_tokens);
         sequence_ = std::make_unique<KvSequence>(pool_);
         if (auto grown = sequence_->extend(bench_.depth + bench_.n_rows); !grown) return grown;
+        if (bench_.depth == 0) return {};
+        Compiled filling;
+        if (auto compiled = compile(filling, kFillRows, true); !compiled) return compiled;
         for (int32_t first = 0; first < bench_.depth; first += kFillRows) {
-            if (auto done = run(first, std::min(kFillRows, bench_.depth - first)); !done) return done;
+            if (auto done = run(filling, first, std::min(kFillRows, bench_.depth - first)); !done) return done;
         }
         return {};
     }
 
-    Result<void> run() { return run(bench_.depth, bench_.n_rows); }
+    Result<void> run() { return run(measured_, bench_.depth, bench_.n_rows); }
     const Cost& cost() const { return cost_; }
 
   private:
     static constexpr int32_t kFillRows = 128;
 
-    Result<void> run(int32_t first, int32_t n_rows) {
+    struct Compiled {
+        Weights weights;
+        WeightPlacement placement;
+        std::unique_ptr<Program> program;
+        CompiledPlan plan;
+    };
+
+    Result<void> compile(Compiled& made, int32_t max_rows, bool only_writes) {
+        ProgramBuilder builder;
+        builder.kv().type = PONDER_TYPE_F16;
+        const QuantType& f32 = *find_quant_type(PONDER_TYPE_F32);
+        const OperandId x = builder.embed(made.weights.add(builder, f32, bench_.width, kVocab)),
+                        result = bench_.build(builder, made.weights, x, cost_, only_writes);
+        builder.logits(builder.gather_rows(result), made.weights.add(builder, f32, builder.width(result), kVocab), kNoOperand);
+        auto program = std::move(builder).finish();
+        if (!program) return program.error();
+        made.program = std::make_unique<Program>(std::move(*program));
+        if (auto bound = made.placement.bind(device_, *made.program); !bound) return bound;
+        if (auto supported = device_.check_support(made.program->view()); !supported) return supported;
+        auto plan = device_.prepare(made.program->view(), max_rows, 1);
+        if (!plan) return plan.error();
+        made.plan = std::move(*plan);
+        return {};
+    }
+
+    Result<void> run(Compiled& compiled, int32_t first, int32_t n_rows) {
         std::vector<int32_t> tokens, positions, sequences(static_cast<size_t>(n_rows), 0);
         for (int32_t r = 0; r < n_rows; r++) {
             tokens.push_back(r % kVocab);
@@ -110,28 +128,25 @@ class Runner {
         pool_->list_arenas(arenas);
         const int32_t output_row = n_rows - 1;
         float logits[kVocab];
-        return plan_.run({.struct_size = sizeof(ponder_run),
-                          .n_rows = n_rows,
-                          .tokens = tokens.data(),
-                          .positions = positions.data(),
-                          .sequences = sequences.data(),
-                          .kv = &kv,
-                          .n_sequences = 1,
-                          .n_outputs = 1,
-                          .output_rows = &output_row,
-                          .logits = logits,
-                          .arenas = arenas.data(),
-                          .n_arenas = static_cast<int32_t>(arenas.size()),
-                          .pages_per_arena = pool_->pages_per_arena()});
+        return compiled.plan.run({.struct_size = sizeof(ponder_run),
+                                  .n_rows = n_rows,
+                                  .tokens = tokens.data(),
+                                  .positions = positions.data(),
+                                  .sequences = sequences.data(),
+                                  .kv = &kv,
+                                  .n_sequences = 1,
+                                  .n_outputs = 1,
+                                  .output_rows = &output_row,
+                                  .logits = logits,
+                                  .arenas = arenas.data(),
+                                  .n_arenas = static_cast<int32_t>(arenas.size()),
+                                  .pages_per_arena = pool_->pages_per_arena()});
     }
 
     const Device& device_;
     const OpBench& bench_;
     Cost cost_;
-    Weights weights_;
-    WeightPlacement placement_;
-    std::unique_ptr<Program> program_;
-    CompiledPlan plan_;
+    Compiled measured_;
     MemoryBudget budget_{0};
     std::shared_ptr<KvPool> pool_;
     std::unique_ptr<KvSequence> sequence_;
@@ -140,7 +155,8 @@ class Runner {
 OpBench matmul_bench(const QuantType& type, int64_t n_in, int64_t n_out, int32_t n_rows) {
     const std::string name =
         std::string("matmul/") + type.name + "/" + std::to_string(n_in) + "x" + std::to_string(n_out) + "/rows:" + std::to_string(n_rows);
-    return {name, n_rows, 0, n_in, [=, &type](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
+    return {name, n_rows, 0, n_in,
+            [=, &type](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost, [[maybe_unused]] bool only_writes) {
                 weights.n_bytes = 0;
                 const OperandId weight = weights.add(program, type, n_in, n_out);
                 cost = {static_cast<double>(weights.n_bytes), 2.0 * static_cast<double>(n_in * n_out) * n_rows};
@@ -148,46 +164,65 @@ OpBench matmul_bench(const QuantType& type, int64_t n_in, int64_t n_out, int32_t
             }};
 }
 
+// Layers whose caches no processor's own memory holds, as those of a whole model.
+int layers_beyond_cache(double bytes_of_layer) { return static_cast<int>(std::ceil(96e6 / bytes_of_layer)); }
+
 // Grouped-query attention as in R1's 1.5B distill, and latent attention as in R1 itself.
 OpBench gqa_bench(int32_t depth, int32_t n_rows) {
     constexpr int32_t kHeads = 12, kKvHeads = 2, kDim = 128;
     const std::string name = "attention/gqa/depth:" + std::to_string(depth) + "/rows:" + std::to_string(n_rows);
-    return {name, n_rows, depth, kHeads * kDim, [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
-                const auto kv = program.kv().add_layer(kKvHeads * kDim, kKvHeads * kDim);
-                const OperandId map = weights.add(program, *find_quant_type(PONDER_TYPE_F32), kHeads * kDim, kKvHeads * kDim);
-                program.kv_write(program.matmul(x, map, kNoOperand, "k"), program.matmul(x, map, kNoOperand, "v"), *kv);
-                cost = {4.0 * kKvHeads * kDim * depth, 4.0 * kHeads * kDim * depth * n_rows};
-                return program.attention(
-                    x, {.kv = *kv, .n_heads = kHeads, .n_kv_heads = kKvHeads, .k_head_dim = kDim, .v_head_dim = kDim, .scale = 0.088f});
+    return {name, n_rows, depth, kHeads * kDim,
+            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost, [[maybe_unused]] bool only_writes) {
+                const double bytes = 4.0 * kKvHeads * kDim * depth;
+                const int n_layers = layers_beyond_cache(bytes);
+                const OperandId map = weights.add(program, *find_quant_type(PONDER_TYPE_F32), kHeads * kDim, kKvHeads * kDim),
+                                k = program.matmul(x, map, kNoOperand, "k");
+                cost = {bytes * n_layers, 4.0 * kHeads * kDim * depth * n_rows * n_layers};
+                for (int layer = 0; layer < n_layers; layer++) {
+                    const auto kv = program.kv().add_layer(kKvHeads * kDim, kKvHeads * kDim);
+                    program.kv_write(k, k, *kv);
+                    if (only_writes) continue;
+                    x = program.attention(
+                        x, {.kv = *kv, .n_heads = kHeads, .n_kv_heads = kKvHeads, .k_head_dim = kDim, .v_head_dim = kDim, .scale = 0.088f});
+                }
+                return x;
             }};
 }
 
 OpBench mla_bench(int32_t depth, int32_t n_rows) {
     constexpr int32_t kHeads = 128, kNope = 128, kRope = 64, kLatent = 512, kValue = 128;
     const std::string name = "attention/mla/depth:" + std::to_string(depth) + "/rows:" + std::to_string(n_rows);
-    return {name, n_rows, depth, kHeads * (kNope + kRope), [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
-                const QuantType &f32 = *find_quant_type(PONDER_TYPE_F32), &q8 = *find_quant_type(PONDER_TYPE_Q8_0);
+    return {
+        name, n_rows, depth, kHeads * (kNope + kRope),
+        [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost, [[maybe_unused]] bool only_writes) {
+            const QuantType &f32 = *find_quant_type(PONDER_TYPE_F32), &q8 = *find_quant_type(PONDER_TYPE_Q8_0);
+            const double bytes = 2.0 * (kLatent + kRope) * depth;
+            const int n_layers = layers_beyond_cache(bytes);
+            const OperandId k = program.matmul(x, weights.add(program, f32, kHeads * (kNope + kRope), kLatent + kRope), kNoOperand, "k"),
+                            k_b = weights.add(program, q8, kNope, kLatent, kHeads), v_b = weights.add(program, q8, kLatent, kValue, kHeads);
+            cost = {bytes * n_layers, 2.0 * kHeads * (2 * kLatent + kRope) * depth * n_rows * n_layers};
+            OperandId out = x;
+            for (int layer = 0; layer < n_layers; layer++) {
                 const auto kv = program.kv().add_layer(kLatent + kRope, 0);
-                program.kv_write(program.matmul(x, weights.add(program, f32, kHeads * (kNope + kRope), kLatent + kRope), kNoOperand, "k"),
-                                 kNoOperand, *kv);
-                const OperandId k_b = weights.add(program, q8, kNope, kLatent, kHeads),
-                                v_b = weights.add(program, q8, kLatent, kValue, kHeads);
-                cost = {2.0 * (kLatent + kRope) * depth, 2.0 * kHeads * (2 * kLatent + kRope) * depth * n_rows};
-                return program.mla_attention(x, k_b, v_b,
-                                             {.kv = *kv,
-                                              .n_heads = kHeads,
-                                              .n_nope = kNope,
-                                              .n_rope = kRope,
-                                              .n_latent = kLatent,
-                                              .v_head_dim = kValue,
-                                              .scale = 0.072f});
-            }};
+                program.kv_write(k, kNoOperand, *kv);
+                if (only_writes) continue;
+                out = program.mla_attention(x, k_b, v_b,
+                                            {.kv = *kv,
+                                             .n_heads = kHeads,
+                                             .n_nope = kNope,
+                                             .n_rope = kRope,
+                                             .n_latent = kLatent,
+                                             .v_head_dim = kValue,
+                                             .scale = 0.072f});
+            }
+            return out;
+        }};
 }
 
 OpBench norm_bench(int32_t n_rows) {
     constexpr int64_t kWidth = 7168;
     return {"rms_norm/7168/rows:" + std::to_string(n_rows), n_rows, 0, kWidth,
-            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
+            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost, [[maybe_unused]] bool only_writes) {
                 cost = {8.0 * kWidth * n_rows, 4.0 * kWidth * n_rows};
                 return program.rms_norm(x, weights.add(program, *find_quant_type(PONDER_TYPE_F32), kWidth, 1), 1e-6f);
             }};
@@ -197,7 +232,7 @@ OpBench norm_bench(int32_t n_rows) {
 OpBench moe_bench(int32_t n_rows) {
     constexpr int64_t kWidth = 7168, kHidden = 2048, kExperts = 32, kUsed = 8;
     return {"moe_ffn/7168x2048/8of32/rows:" + std::to_string(n_rows), n_rows, 0, kWidth,
-            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost) {
+            [=](ProgramBuilder& program, Weights& weights, OperandId x, Cost& cost, [[maybe_unused]] bool only_writes) {
                 const QuantType &f32 = *find_quant_type(PONDER_TYPE_F32), &q4 = *find_quant_type("Q4_K");
                 const OperandId router = weights.add(program, f32, kWidth, kExperts);
                 const auto route = program.moe_route(

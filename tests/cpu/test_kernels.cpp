@@ -267,11 +267,12 @@ void compare_cached(const Kernels& kernels, std::mt19937& random) {
                 if (format.type == 8) first = half(p + 34) * static_cast<float>(static_cast<int8_t>(p[36]));
                 check(wide[static_cast<size_t>((n_tokens - 1) * n)] == first, kernels.name, format.type, "a cached number",
                       wide[static_cast<size_t>((n_tokens - 1) * n)], first);
-                cache.score(q.data(), kQueries, rows.data(), row_bytes, kFirst, n_tokens, n, 0.25f, scores.data(), 32);
+                const StoredRows stored{rows.data(), row_bytes, kFirst, n == 16 ? rows.data() : nullptr};
+                cache.score(q.data(), kQueries, stored, n_tokens, n, 0.25f, scores.data(), 32);
                 kernels.transpose(wide.data(), n, n_tokens, n, turned.data(), 32);
                 kernels.product(q.data(), n, kQueries, turned.data(), 32, n, (n_tokens + 15) / 16 * 16, products.data(), 32, false);
                 std::vector<float> sums(q), tiles(q);
-                cache.add_weighted(scores.data(), 32, kQueries, rows.data(), row_bytes, kFirst, n_tokens, sums.data(), n);
+                cache.add_weighted(scores.data(), 32, kQueries, stored, n_tokens, sums.data(), n);
                 kernels.product(scores.data(), 32, kQueries, wide.data(), n, n_tokens, n, tiles.data(), n, true);
                 for (int64_t h = 0; h < kQueries; h++) {
                     for (int64_t t = 0; t < n_tokens; t++) {
