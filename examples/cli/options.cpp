@@ -76,7 +76,8 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
     add_integer<int32_t>(app, "--threads", options.n_threads, 1, kMaxThreads,
                          "Worker threads; default: one for each fast core of this process");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
-    add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"}, "Type of the cache: f32, f16 or q8_0");
+    add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"},
+             "Type of the cache: f32, f16 or q8_0; default: f16, f32 on the reference backend");
     add_bytes(app, "--memory-cap", options.memory_cap,
               "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB");
     add_word(

@@ -236,7 +236,7 @@ typedef enum ponder_kv_type { PONDER_KV_DEFAULT = 0, PONDER_KV_F32 = 1, PONDER_K
 typedef struct ponder_session_params {
     uint32_t struct_size;
     int32_t context;        /* most tokens that the session can hold; 0: the model's, at most 8,192 */
-    int32_t kv_type;        /* ponder_kv_type; default f32 on the reference backend. Errors with UNSUPPORTED where a backend has it not */
+    int32_t kv_type;        /* ponder_kv_type; default f16, f32 on the reference backend. Errors with UNSUPPORTED where a backend has it not */
     int32_t reserved;       /* leave 0 */
     const char *system;     /* system message of the session's own conversation (ponder_session_ask); may be NULL */
 } ponder_session_params;

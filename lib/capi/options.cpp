@@ -101,7 +101,7 @@ Result<SessionOptions> to_session_options(const ponder_session_params* params) {
     if (auto zero = require_zero(p->reserved, "ponder_session_params"); !zero) return zero.error();
     if (p->context < 0) return out_of_range("context", p->context, "0 or more");
     SessionOptions options{.context = p->context};
-    constexpr int32_t kTypes[] = {PONDER_TYPE_F32, PONDER_TYPE_F32, PONDER_TYPE_F16, PONDER_TYPE_Q8_0};  // by ponder_kv_type
+    constexpr std::optional<int32_t> kTypes[] = {std::nullopt, PONDER_TYPE_F32, PONDER_TYPE_F16, PONDER_TYPE_Q8_0};  // by ponder_kv_type
     if (p->kv_type < 0 || p->kv_type > PONDER_KV_Q8_0) return out_of_range("kv_type", p->kv_type, "a ponder_kv_type");
     options.kv_type = kTypes[p->kv_type];
     if (p->system != nullptr) options.system = p->system;

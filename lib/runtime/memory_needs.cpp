@@ -37,7 +37,7 @@ Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, 
     const uint64_t scratch_growth = placement.scratch_bytes(program, n_tokens) - residence.needs.scratch;
     residence.is_whole = residence.needs.total() <= allowed;
     if (residence.needs.total() + scratch_growth + kv_cache_bytes(program.whole().view(), n_tokens) <= allowed) return residence;
-    auto streaming = build_graph(file, {.is_streaming = true});
+    auto streaming = build_graph(file, {.kv_type = program.whole().view().kv_type, .is_streaming = true});
     if (!streaming) return streaming.error();
     const uint64_t largest_expert = ExpertSource::largest_expert(streaming->program);
     if (largest_expert == 0) return residence;

@@ -30,7 +30,7 @@ struct Residence {
 };
 
 // Decides whether the model's experts, if it has any, are streamed: where it does not fit into `allowed` beside one session of n_tokens.
-// `program`, of a cache in F32, is rebuilt if they are.
+// `program` is rebuilt if they are.
 Result<Residence> choose_residence(const ModelFile& file, const TextSide& text, const Placement& placement, uint64_t allowed,
                                    int64_t n_tokens, PlacedProgram& program);
 

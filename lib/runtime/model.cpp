@@ -49,6 +49,12 @@ Result<std::shared_ptr<const TextSide>> read_text_side(const ModelFile& file, co
     return text;
 }
 
+int32_t usual_kv_type(const ModelOptions& options) {
+    const auto& devices = options.placement.devices;
+    const auto slot = choose_device(devices.empty() ? options.device : devices.front().device);
+    return slot && slot->backend->name == std::string_view("reference") ? PONDER_TYPE_F32 : PONDER_TYPE_F16;
+}
+
 Result<Placement> choose_placement(const ModelOptions& options, const HyperParameters& hyper_parameters, const Program& program) {
     if (options.placement.devices.empty() && options.placement.experts == ExpertPlacement::kWithLayer) {
         const auto slot = choose_device(options.device);
@@ -106,7 +112,8 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
     model->file_ = std::move(*file);
     if (stop_at(0.2)) return cancelled;
 
-    auto graph = model->build(PONDER_TYPE_F32);
+    model->kv_type_ = usual_kv_type(options);
+    auto graph = model->build(model->kv_type_);
     if (!graph) return with_context(graph.error(), path);
     model->hyper_parameters_ = graph->hyper_parameters;
     if (stop_at(0.3)) return cancelled;
@@ -141,7 +148,7 @@ Result<std::shared_ptr<Model>> Model::open_once(const std::string& path, const M
     // Compiled now, so that what the device refuses is known before anybody waits for a token.
     auto executor = model->make_executor(std::move(*program));
     if (!executor) return with_context(executor.error(), path);
-    model->executors_[PONDER_TYPE_F32] = std::move(*executor);
+    model->executors_[model->kv_type_] = std::move(*executor);
     // Weights that do not fit are left to the system, which then reads them page by page; a backend that copied them has read them.
     if (*fits && model->device().backend().buffer_import != nullptr) {
         const auto report = [&control](double fraction) {

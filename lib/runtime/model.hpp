@@ -36,7 +36,10 @@ struct ModelOptions {
     WeightMemory weights = WeightMemory::kAuto;
 };
 
-// Where a model of these options runs. `program`: with a cache in F32. Errors: NOT_FOUND.
+// Type of the caches of sessions that name none: F16, and F32 on the reference backend.
+int32_t usual_kv_type(const ModelOptions& options);
+
+// Where a model of these options runs. `program`: with a cache of the usual type. Errors: NOT_FOUND.
 Result<Placement> choose_placement(const ModelOptions& options, const HyperParameters& hyper_parameters, const Program& program);
 
 // The text side of a file whose graph is known. Errors: FORMAT for a vocabulary that has more entries than the embedding has rows.
@@ -55,6 +58,7 @@ class Model {
     // The first of its devices, which has its first layer.
     const Device& device() const { return *devices_.front(); }
     const Placement& placement() const { return *placement_; }
+    int32_t kv_type() const { return kv_type_; }  // see usual_kv_type
     // What its devices keep for the next process.
     Result<std::vector<std::byte>> read_device_cache() const;
     const ponder_model_info& info() const { return info_; }
@@ -90,6 +94,7 @@ class Model {
     SamplerParams sampling_defaults_;
     uint64_t memory_cap_;
     MemoryBudget budget_;
+    int32_t kv_type_ = PONDER_TYPE_F16;
     std::optional<Placement> placement_;            // none until devices are opened
     std::vector<std::unique_ptr<Device>> devices_;  // as the placement has them
     Turns turns_;                                   // on all of them

@@ -56,8 +56,8 @@ class Placement {
   public:
     // All layers on one device.
     Placement(const DeviceSlot& slot, int32_t n_threads, bool is_named);
-    // Errors: NOT_FOUND (a device), INTERNAL. `program` has a cache in F32; budgets have to hold one session of n_tokens beside the
-    // weights.
+    // Errors: NOT_FOUND (a device), INTERNAL. `program` has a cache of the usual type; budgets have to hold one session of n_tokens beside
+    // the weights.
     static Result<Placement> choose(const PlacementOptions& options, int32_t n_threads, const Program& program, int64_t n_tokens);
 
     const std::vector<PlacedDevice>& devices() const { return devices_; }  // those with a share; at least one

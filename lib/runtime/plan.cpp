@@ -18,14 +18,14 @@ namespace {
 class Costs {
   public:
     static Result<Costs> of(const ModelFile& file, const TextSide& text, const Placement& placement, uint64_t allowed,
-                            int64_t default_context, int32_t kv_type) {
-        auto graph = build_graph(file, {});
+                            int64_t default_context, int32_t usual_kv_type, int32_t kv_type) {
+        auto graph = build_graph(file, {.kv_type = usual_kv_type});
         if (!graph) return graph.error();
         auto program = PlacedProgram::create(std::move(graph->program), placement);
         if (!program) return program.error();
         auto residence = choose_residence(file, text, placement, allowed, default_context, *program);
         if (!residence) return residence.error();
-        if (kv_type == PONDER_TYPE_F32) return Costs(placement, *residence, std::move(*program));
+        if (kv_type == usual_kv_type) return Costs(placement, *residence, std::move(*program));
         graph = build_graph(file, {.kv_type = kv_type, .is_streaming = residence->is_streaming()});
         if (!graph) return graph.error();
         program = PlacedProgram::create(std::move(graph->program), placement);
@@ -36,7 +36,7 @@ class Costs {
     const Residence& residence() const { return residence_; }
     const Program& program() const { return program_.whole(); }
     uint64_t kv_bytes(int64_t n_tokens) const { return kv_cache_bytes(program().view(), n_tokens); }
-    // Opening compiles the program for a cache in F32, and the session's type then takes its place.
+    // Opening compiles the program for a cache of the usual type, and the session's type then takes its place.
     uint64_t scratch_bytes(int64_t n_tokens) const {
         return std::max(residence_.needs.scratch, placement_.scratch_bytes(program_, n_tokens));
     }
@@ -94,7 +94,8 @@ Result<Plan> make_plan(const std::string& path, const ModelOptions& options, con
 }
 
 Result<Plan> make_plan(const ModelFile& file, const ModelOptions& options, const SessionOptions& session) {
-    auto graph = build_graph(file, {});
+    const int32_t kv_type = usual_kv_type(options);
+    auto graph = build_graph(file, {.kv_type = kv_type});
     if (!graph) return graph.error();
     const HyperParameters& h = graph->hyper_parameters;
     const auto text = read_text_side(file, h);
@@ -104,7 +105,7 @@ Result<Plan> make_plan(const ModelFile& file, const ModelOptions& options, const
     const auto placement = choose_placement(options, h, graph->program);
     if (!placement) return placement.error();
     const auto cost_under = [&](uint64_t allowed) {
-        return Costs::of(file, **text, *placement, allowed, *default_context, session.kv_type);
+        return Costs::of(file, **text, *placement, allowed, *default_context, kv_type, session.kv_type.value_or(kv_type));
     };
     const uint64_t allowed = options.memory_cap != 0 ? options.memory_cap : std::numeric_limits<uint64_t>::max();
     const auto costs = cost_under(allowed), least_costs = cost_under(0);

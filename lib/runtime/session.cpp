@@ -22,7 +22,7 @@ Result<int32_t> Session::choose_context(const HyperParameters& model, const Sess
 Result<std::shared_ptr<Session>> Session::create(std::shared_ptr<Model> model, const SessionOptions& options) {
     const auto context = choose_context(model->hyper_parameters(), options);
     if (!context) return context.error();
-    auto executor = model->executor(options.kv_type);
+    auto executor = model->executor(options.kv_type.value_or(model->kv_type()));
     if (!executor) return executor.error();
     if (auto expected = (*executor)->expect_context(*context); !expected) return expected.error();
     std::shared_ptr<Session> session(new Session(std::move(model), *executor, *context));

@@ -22,8 +22,8 @@ struct Message {
 };
 
 struct SessionOptions {
-    int32_t context = 0;  // 0: the model's, at most kDefaultContext
-    int32_t kv_type = PONDER_TYPE_F32;
+    int32_t context = 0;             // 0: the model's, at most kDefaultContext
+    std::optional<int32_t> kv_type;  // none: usual_kv_type
     std::optional<std::string> system;
 };
 

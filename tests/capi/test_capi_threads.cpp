@@ -296,10 +296,10 @@ TEST_CASE("capi_threads: a callback that runs its own model gets BUSY, not a dea
         auto* seen = static_cast<Probe*>(user_data);
         const int32_t token = 1;
         seen->evaluate = ponder_session_evaluate(seen->other, &token, 1, nullptr, 0, nullptr);
-        ponder_session_params f16 = PONDER_SESSION_PARAMS_INIT;
-        f16.kv_type = PONDER_KV_F16;
+        ponder_session_params f32 = PONDER_SESSION_PARAMS_INIT;
+        f32.kv_type = PONDER_KV_F32;
         ponder_session* created = nullptr;
-        seen->create = ponder_session_create(seen->model, &f16, &created, nullptr);
+        seen->create = ponder_session_create(seen->model, &f32, &created, nullptr);
         ponder_session_destroy(created);
         return int32_t{0};
     };

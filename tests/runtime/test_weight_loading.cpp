@@ -55,7 +55,7 @@ TEST_CASE("weight_loading: copied weights answer as mapped ones, and do not faul
         CHECK(ponder_test::answer_greedily(model, prompt, 20).tokens == expected.tokens);
         // Only rows of an embedding still come from the file, and are read, not mapped.
         REQUIRE(::truncate(file.path().c_str(), 0) == 0);
-        auto session = *Session::create(model, {});
+        auto session = *Session::create(model, {.kv_type = PONDER_TYPE_F32});
         const auto evaluated = session->evaluate(prompt, nullptr, 0, {});
         CHECK((evaluated || evaluated.error().status == PONDER_STATUS_IO));
     }
