@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speed of single operators at the shapes of real models, on the device that PONDER_FORCE_BACKEND names ("cpu", "cpu/avx2", "vulkan", ...):
-// products of every stored type by number of rows, attention by depth, norms and experts. Rates are of stored weight or cache bytes and of
-// floating-point operations as mathematics counts them. Options are Google Benchmark's: --benchmark_filter=matmul/Q4_K.
+// products of every stored type by number of rows, attention by depth, norms and experts; and of every case of the conformance tests. Rates
+// are of stored weight or cache bytes and of floating-point operations as mathematics counts them. Options are Google Benchmark's:
+// --benchmark_filter=matmul/Q4_K.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,12 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "device/device.hpp"
-#include "op/program.hpp"
-#include "quant/quant.hpp"
+#include "case_run.hpp"
 #include "quant/sample_blocks.hpp"
-#include "runtime/kv_cache.hpp"
-#include "runtime/weight_placement.hpp"
 
 using namespace ponder;
 
@@ -281,6 +278,18 @@ void measure(benchmark::State& state, const Device& device, const OpBench& bench
     state.counters["flop/s"] = rate(runner.cost().flops);
 }
 
+// A row of conformance's table, so that no operator and no type is left out. These are small: what a run costs besides its arithmetic.
+void measure_case(benchmark::State& state, const Device& device, const ponder_test::OpCase& c) {
+    const ponder_test::Batch batch = ponder_test::make_batch(static_cast<int>(state.range(0)));
+    ponder_test::Expected expected;
+    const auto prepared = ponder_test::PreparedCase::create(device, c, batch, expected);
+    if (!prepared) return state.SkipWithError(prepared.error().message.c_str());
+    for ([[maybe_unused]] auto _ : state) {
+        if (auto done = (*prepared)->run(0, static_cast<int32_t>(batch.tokens.size())); !done)
+            return state.SkipWithError(done.error().message.c_str());
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -295,6 +304,13 @@ int main(int argc, char** argv) {
     const std::vector<OpBench> benches = op_benches();
     for (const OpBench& bench : benches)
         benchmark::RegisterBenchmark(bench.name.c_str(), [&](benchmark::State& state) { measure(state, **device, bench); })->UseRealTime();
+    const std::vector<ponder_test::OpCase> cases = ponder_test::op_cases();
+    for (const ponder_test::OpCase& c : cases) {
+        benchmark::RegisterBenchmark(("case/" + c.name).c_str(), [&](benchmark::State& state) { measure_case(state, **device, c); })
+            ->Arg(1)
+            ->Arg(47)
+            ->UseRealTime();
+    }
     benchmark::RunSpecifiedBenchmarks();
     return 0;
 }

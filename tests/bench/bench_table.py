@@ -20,7 +20,7 @@ MODELS = {
     "r1-distill-qwen-1.5b-Q8_0": ("r1-distill-qwen-1.5b", ["--type", "Q8_0"], 512),
     "r1-distill-qwen-1.5b-Q4_0": ("r1-distill-qwen-1.5b", ["--type", "Q4_0"], 512),
     "r1-distill-qwen-7b-Q4_K_M": ("r1-distill-qwen-7b", ["--type", "Q4_K_M"], 512),
-    "deepseek-r1-4-layers-32-experts-Q4_K_M": ("deepseek-r1", ["--layers", "4", "--experts", "32", "--type", "Q4_K_M"], 256),
+    "deepseek-r1-4-layers-32-experts-Q4_K_M": ("deepseek-r1", ["--layers", "4", "--experts", "32", "--type", "Q4_K_M"], 512),
     "tiny": ("tiny-qwen2", ["--type", "Q8_0"], 64),
 }
 DEFAULT = [name for name in MODELS if name != "tiny"]

@@ -6,21 +6,13 @@
 #include <cmath>
 #include <memory>
 
-#include "device/device.hpp"
-#include "op_cases.hpp"
-#include "runtime/kv_cache.hpp"
-#include "runtime/weight_placement.hpp"
+#include "case_run.hpp"
 #include "test_data.hpp"
 
 using namespace ponder;
 using namespace ponder_test;
 
 namespace {
-
-struct Expected {
-    Rows rows;
-    double power = 0.0;  // see CaseMaker::power
-};
 
 double normalised_error(const std::vector<float>& got, const Expected& expected) {
     double error = 0.0, power = 0.0;
@@ -36,63 +28,16 @@ double normalised_error(const std::vector<float>& got, const Expected& expected)
     return power > 0.0 ? error / power : error;
 }
 
-// The rows that a case's program computes on a device: its result through an identity matrix, which is exact in float32. The last n_last
-// rows are a run of their own.
+// The rows that a case's program computes on a device. The last n_last rows are a run of their own.
 Result<std::vector<float>> run_case(const Device& device, const OpCase& c, const Batch& batch, Expected& expected, int32_t n_last = 0) {
-    ProgramBuilder builder;
-    builder.kv().type = c.kv_type;
-    CaseMaker maker(builder, batch, 1234);
-    const OperandId result = c.build(maker, expected.rows);
-    expected.power = maker.power;
-    const int64_t width = builder.width(result);
-    std::vector<float> identity(static_cast<size_t>(width * width), 0.0f);
-    for (int64_t i = 0; i < width; i++) identity[static_cast<size_t>(i * width + i)] = 1.0f;
-    const int64_t dims[] = {width, width};
-    builder.logits(builder.gather_rows(result), builder.add_weight("identity", PONDER_TYPE_F32, dims, std::as_bytes(std::span(identity))),
-                   kNoOperand);
-    auto program = std::move(builder).finish();
-    if (!program) return program.error();
-
-    WeightPlacement placement;
-    if (auto bound = placement.bind(device, *program); !bound) return bound.error();
-    if (auto supported = device.check_support(program->view()); !supported) return supported.error();
+    auto prepared = PreparedCase::create(device, c, batch, expected);
+    if (!prepared) return prepared.error();
     const auto n_rows = static_cast<int32_t>(batch.tokens.size());
-    auto plan = device.prepare(program->view(), n_rows, n_rows);
-    if (!plan) return plan.error();
-
-    MemoryBudget budget(0);
-    const auto pool =
-        std::make_shared<KvPool>(device, budget, std::max<uint64_t>(4096, program->view().kv_page_bytes), program->view().kv_page_tokens);
-    std::vector<std::unique_ptr<KvSequence>> sequences;
-    std::vector<ponder_kv_sequence> kv;
-    for (const int32_t length : batch.lengths) {
-        sequences.push_back(std::make_unique<KvSequence>(pool));
-        if (auto grown = sequences.back()->extend(length); !grown) return grown.error();
-        kv.push_back({sequences.back()->pages().data(), static_cast<int32_t>(sequences.back()->pages().size())});
+    if (auto done = (*prepared)->run(0, n_rows - n_last); !done) return done.error();
+    if (n_last > 0) {
+        if (auto done = (*prepared)->run(n_rows - n_last, n_last); !done) return done.error();
     }
-    std::vector<ponder_buffer*> arenas;
-    pool->list_arenas(arenas);
-    std::vector<int32_t> output_rows;
-    for (int32_t r = 0; r < n_rows; r++) output_rows.push_back(r);
-    std::vector<float> got(static_cast<size_t>(n_rows * width), NAN);
-    for (const auto& [first, n] : {std::pair(0, n_rows - n_last), std::pair(n_rows - n_last, n_last)}) {
-        if (n == 0) continue;
-        const ponder_run run{.struct_size = sizeof run,
-                             .n_rows = n,
-                             .tokens = batch.tokens.data() + first,
-                             .positions = batch.positions.data() + first,
-                             .sequences = batch.sequences.data() + first,
-                             .kv = kv.data(),
-                             .n_sequences = static_cast<int32_t>(kv.size()),
-                             .n_outputs = n,
-                             .output_rows = output_rows.data(),
-                             .logits = got.data() + first * width,
-                             .arenas = arenas.data(),
-                             .n_arenas = static_cast<int32_t>(arenas.size()),
-                             .pages_per_arena = pool->pages_per_arena()};
-        if (auto done = plan->run(run); !done) return done.error();
-    }
-    return got;
+    return (*prepared)->results();
 }
 
 // What a device's products may be off by: backends that take activations in int8, or in half floats on cooperative matrices. A half float
