@@ -190,7 +190,7 @@ TEST_CASE("split: a GPU's budget holds whole layers, by default as many as it ha
     const auto split = open_split(kReasoner, {share_of("vulkan", half.shares[0].n_layers), share_of(host_backend())});
     const auto file = read_model_file(kReasoner);
     REQUIRE(file);
-    auto graph = build_graph(*file, {});
+    auto graph = build_graph(*file, {.kv_type = split->kv_type()});
     REQUIRE(graph);
     const auto placed = PlacedProgram::create(std::move(graph->program), split->placement());
     REQUIRE(placed);
