@@ -25,7 +25,8 @@ struct Faults {
     std::atomic<bool> has_no_halves = false;
     // Not 0: a device with subgroups of 32 that has cooperative matrices of this many rows, columns and terms by NVIDIA's extension alone.
     std::atomic<uint32_t> nv_matrix = 0;
-    std::vector<std::string> asked_extensions;  // by the last device that could not be opened
+    std::atomic<int> n_submits = 0, n_dispatches = 0;  // calls so far; those of dispatch record
+    std::vector<std::string> asked_extensions;         // by the last device that could not be opened
     PFN_vkGetInstanceProcAddr instance_entry = nullptr;
     PFN_vkGetPhysicalDeviceProperties2 properties = nullptr;
     PFN_vkGetPhysicalDeviceFeatures2 features = nullptr;
@@ -117,6 +118,7 @@ inline VKAPI_ATTR VkResult VKAPI_CALL nv_matrices(VkPhysicalDevice, uint32_t* n,
     return VK_SUCCESS;
 }
 inline VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t n, const VkSubmitInfo* info, VkFence fence) {
+    faults().n_submits++;
     if (faults().submits_until_loss >= 0 && faults().submits_until_loss-- <= 0) {
         faults().submits_until_loss = 0;
         return VK_ERROR_DEVICE_LOST;
@@ -142,6 +144,7 @@ inline VKAPI_ATTR VkResult VKAPI_CALL compile(VkDevice device, VkPipelineCache c
 }
 
 inline VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z) {
+    faults().n_dispatches++;
     const bool is_wrong = faults().computes_nothing || (faults().computes_nothing_in_halves && faults().is_open_with_halves);
     if (!is_wrong) faults().dispatch(commands, x, y, z);
 }

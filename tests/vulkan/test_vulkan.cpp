@@ -108,6 +108,42 @@ TEST_CASE("vulkan: no driver and broken drivers are statuses") {
     CHECK(open_model());
 }
 
+// Run by itself, where no_libvulkan.c stands before the system's loader of libraries.
+TEST_CASE("without libvulkan: a named GPU is a status, and the CPU serves" * doctest::skip()) {
+    REQUIRE((vk::loader() == nullptr));
+    const auto none = open_model();
+    REQUIRE_FALSE(none);
+    CHECK(none.error().status == PONDER_STATUS_NOT_FOUND);
+    MESSAGE(none.error().message);
+    const auto served = open_model("auto");
+    REQUIRE_MESSAGE(served, (served ? "" : served.error().message));
+    CHECK(evaluate(*served));
+}
+
+TEST_CASE("vulkan: a token is one submit of commands that were recorded once") {
+    if (!has_device()) return;
+    const MockLoader mock;
+    MockLoader::probe_again();
+    const auto model = open_model();
+    REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
+    const auto session = Session::create(*model, {.context = 512});
+    REQUIRE(session);
+    std::vector<float> logits(static_cast<size_t>((*model)->hyper_parameters().n_vocab));
+    const auto take = [&](int32_t token) { return (*session)->evaluate({&token, 1}, logits.data(), 1, {}); };
+    faults().n_dispatches = 0;
+    REQUIRE(take(10));
+    CHECK(faults().n_dispatches > 0);
+    int n_recorded = 0;  // tokens for which commands were recorded: where a longer past has another shape class
+    for (int32_t i = 0; i < 200; i++) {
+        faults().n_submits = faults().n_dispatches = 0;
+        REQUIRE(take(10 + i % 50));
+        CHECK(faults().n_submits == 1);
+        n_recorded += faults().n_dispatches > 0;
+    }
+    MESSAGE(n_recorded << " of 200 tokens were recorded");
+    CHECK(n_recorded <= 4);
+}
+
 TEST_CASE("vulkan: a lost device is a status, and another can be opened") {
     if (!has_device()) return;
     const MockLoader mock;
