@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Proves and measures the Vulkan backend on a machine with a GPU. Builds nothing: FOLDER holds ponder, test_conformance, test_golden,
-# test_vulkan, gpu_products and the libraries they need; the last three are optional. Usage: gpu.sh FOLDER [WORK_FOLDER]
+# test_vulkan, gpu_products, ponder_bench_ops and the libraries they need; the last four are optional. Usage: gpu.sh FOLDER [WORK_FOLDER]
 # "gpu.sh pack FOLDER" makes such a folder of build/release.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
@@ -9,11 +9,11 @@ root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
 if [ "${1:-}" = pack ]; then
     folder=${2:?where to}
     mkdir -p "$folder"
-    for program in bin/ponder tests/test_conformance tests/test_golden tests/test_vulkan tests/gpu_products; do
+    for program in bin/ponder tests/test_conformance tests/test_golden tests/test_vulkan tests/gpu_products tests/ponder_bench_ops; do
         [ -x "$root/build/release/$program" ] && cp "$root/build/release/$program" "$folder/"
     done
     # All but the C library's own and the driver's.
-    for library in $(ldd "$folder"/ponder "$folder"/test_* 2>/dev/null | awk '/=> \// {print $3}' | sort -u | grep -Ev '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux[^/]*)\.so'); do
+    for library in $(ldd "$folder"/ponder "$folder"/test_* "$folder"/ponder_bench_ops 2>/dev/null | awk '/=> \// {print $3}' | sort -u | grep -Ev '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux[^/]*)\.so'); do
         cp -L "$library" "$folder/"
     done
     strip "$folder"/* 2>/dev/null || true
@@ -72,6 +72,17 @@ if [ -x "$tools/gpu_products" ]; then
     echo "== products"
     "$tools/gpu_products" | tee "$work/products.txt"
     copy=$(awk '/^copy bandwidth/ {print $3}' "$work/products.txt")
+fi
+if [ -x "$tools/ponder_bench_ops" ]; then
+    echo "== operators: microseconds, and what their bytes alone would take at the copy bandwidth"
+    PONDER_FORCE_BACKEND=vulkan "$tools/ponder_bench_ops" --benchmark_filter="${PONDER_GPU_OPS:-attention|rms_norm|moe_ffn|matmul/Q4_K}" \
+        --benchmark_min_time=0.2 --benchmark_format=csv 2>/dev/null | awk -F, -v copy="$copy" '
+        $1 == "name" {for (i = 1; i <= NF; i++) {gsub(/"/, "", $i); column[$i] = i}}
+        /real_time/ && $1 != "name" {
+            time = $column["real_time"] / 1e3
+            floor = copy > 0 ? sprintf("%.1f", $column["bytes/s"] * time / (copy * 1e9)) : "?"
+            printf "%-48s %10.1f %10s\n", $1, time, floor
+        }' || echo "operators FAILED"
 fi
 for shape in r1-distill-qwen-1.5b r1-distill-llama-8b; do
     echo "== $shape Q4_K_M"
