@@ -22,6 +22,11 @@ static_assert(kSpansOfWave >= kMostSpans);
 // Heads that read a span together where all read the same: each reads the tile anew, from the second-level cache.
 constexpr int64_t kHeadsOfSpan = 32;
 
+// Rows of a prompt that go through the cache together, where a row has so many heads: as many queries as widening and transposing a tile is
+// worth, but fewer where that left less work at once than many threads need.
+constexpr int64_t kQueriesOfItem = 96, kFewestRows = 8, kFewestItems = 32;
+int64_t rows_of_item(int64_t n_heads) { return std::max(kFewestRows, kQueriesOfItem / n_heads); }
+
 // The softmax so far of one query: its largest score, and the sum of exponentials relative to it.
 struct State {
     float top = -std::numeric_limits<float>::infinity(), total = 0.0f;
@@ -245,13 +250,18 @@ void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
 
 std::pmr::vector<RowRun> list_row_runs(const Run& run, int64_t max_rows) {
     const ponder_run& batch = run.batch;
+    const auto goes_on = [&batch](int32_t r) {
+        return r < batch.n_rows && batch.sequences[r] == batch.sequences[r - 1] && batch.positions[r] == batch.positions[r - 1] + 1;
+    };
     std::pmr::vector<RowRun> runs(&run.lists);
-    for (int32_t r = 0; r < batch.n_rows; r++) {
-        const bool goes_on = r > 0 && batch.sequences[r] == batch.sequences[r - 1] && batch.positions[r] == batch.positions[r - 1] + 1;
-        if (goes_on && runs.back().n < max_rows)
-            runs.back().n++;
-        else
-            runs.push_back({r, 1});
+    for (int32_t first = 0, end = 0; first < batch.n_rows; first = end) {
+        end = first + 1;
+        while (goes_on(end)) end++;
+        const int64_t n = end - first, n_parts = (n + max_rows - 1) / max_rows;
+        for (int64_t part = 0; part < n_parts; part++) {
+            const auto begin = static_cast<int32_t>(n * part / n_parts), part_end = static_cast<int32_t>(n * (part + 1) / n_parts);
+            runs.push_back({first + begin, part_end - begin});
+        }
     }
     return runs;
 }
@@ -282,9 +292,10 @@ class Attention {
 
     void run() {
         std::pmr::vector<RowRun> whole(&run_.lists), alone(&run_.lists);
-        const int64_t max_rows = attend_rows_of(heads_.first.n_heads);
+        const int64_t n_groups = count_groups(heads_.first.n_heads),
+                      even_rows = (run_.batch.n_rows * n_groups + kFewestItems - 1) / kFewestItems,
+                      max_rows = std::clamp(even_rows, kFewestRows, rows_of_item(heads_.first.n_heads));
         for (const RowRun& rows : list_row_runs(run_, max_rows)) (rows.n == 1 && n_spans(n_past(rows)) > 1 ? alone : whole).push_back(rows);
-        const int64_t n_groups = count_groups(heads_.first.n_heads);
         run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
             attend(run_, item(whole[static_cast<size_t>(i / n_groups)], i % n_groups, heads_.first.n_heads),
@@ -378,7 +389,7 @@ class Attention {
 void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
                      Sizes& sizes) {
     const int64_t span_group = Attention::heads_of_span(group, n_heads, reads_same);
-    add_attend_sizes(program, k_dim, v_dim, std::max(attend_rows_of(group) * group, span_group), sizes);
+    add_attend_sizes(program, k_dim, v_dim, std::max(rows_of_item(group) * group, span_group), sizes);
     const int64_t n_groups = (n_heads + span_group - 1) / span_group;
     grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));
 }

@@ -2,7 +2,6 @@
 // The CPU backend's device, plan and run, and the operators that it computes in its own way.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -180,10 +179,7 @@ void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim
 // n_queries: of an item, rows times heads.
 void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_queries, Sizes& sizes);
 void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes);
-// Rows of an item whose groups have so many heads: as many queries as a tile of the cache, widened and transposed, is worth.
-inline int64_t attend_rows_of(int64_t group) { return std::max<int64_t>(8, 96 / group); }
-
-// Rows of the batch that follow one another in one sequence, at most max_rows.
+// Rows of the batch that follow one another in one sequence, in parts of at most max_rows, as even as they can be.
 struct RowRun {
     int32_t first, n;
 };

@@ -77,7 +77,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                          "Worker threads; default: one for each fast core of this process");
     add_integer<int32_t>(app, "--context", options.context, 1, kMaxInt, "Most tokens that the context holds");
     add_word(app, "--kv", options.kv, {"f32", "f16", "q8_0"},
-             "Type of the cache: f32, f16 or q8_0; default: f16, f32 on the reference backend");
+             "Type of the cache: f32, f16 or q8_0; default: f16, f32 with the reference backend");
     add_bytes(app, "--memory-cap", options.memory_cap,
               "Bytes that weights, caches and scratch may take together; suffixes K M G T (decimal), KiB MiB GiB TiB");
     add_word(

@@ -171,7 +171,7 @@ typedef struct ponder_model_info {
     int32_t n_threads;          /* worker threads in use */
     uint64_t file_bytes;        /* all files of the model */
     uint64_t decode_bytes;      /* weight bytes that one decode step reads */
-    uint64_t kv_bytes_per_token;/* with f32 caches */
+    uint64_t kv_bytes_per_token;/* of a session that names no kv_type */
 } ponder_model_info;
 #define PONDER_MODEL_INFO_INIT { sizeof(ponder_model_info), 0, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
@@ -236,7 +236,7 @@ typedef enum ponder_kv_type { PONDER_KV_DEFAULT = 0, PONDER_KV_F32 = 1, PONDER_K
 typedef struct ponder_session_params {
     uint32_t struct_size;
     int32_t context;        /* most tokens that the session can hold; 0: the model's, at most 8,192 */
-    int32_t kv_type;        /* ponder_kv_type; default f16, f32 on the reference backend. Errors with UNSUPPORTED where a backend has it not */
+    int32_t kv_type;        /* ponder_kv_type; default f16, f32 if the first device is the reference. Errors with UNSUPPORTED where a backend has it not */
     int32_t reserved;       /* leave 0 */
     const char *system;     /* system message of the session's own conversation (ponder_session_ask); may be NULL */
 } ponder_session_params;

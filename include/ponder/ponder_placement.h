@@ -43,7 +43,7 @@ typedef struct ponder_device_share {
     uint32_t struct_size;       /* also the stride of an array */
     int32_t device;             /* device number of ponder_device_describe plus one; 0: the backend's first */
     const char *backend;        /* as ponder_model_params.backend; borrowed for the call */
-    uint64_t memory_bytes;      /* weights, scratch and a default session's cache in f32 that may lie on it; 0: nine tenths of what a GPU has free
+    uint64_t memory_bytes;      /* weights, scratch and a default session's cache that may lie on it; 0: nine tenths of what a GPU has free
                                  * now, no limit for a device that computes in host memory */
     int32_t n_layers;           /* run so many, whatever memory_bytes says; 0: as many as memory_bytes holds; PONDER_LAYERS_NONE */
     int32_t reserved;           /* leave 0 */

@@ -36,7 +36,7 @@ struct ModelOptions {
     WeightMemory weights = WeightMemory::kAuto;
 };
 
-// Type of the caches of sessions that name none: F16, and F32 on the reference backend.
+// Type of the caches of sessions that name none: F16, and F32 where the reference is the first device.
 int32_t usual_kv_type(const ModelOptions& options);
 
 // Where a model of these options runs. `program`: with a cache of the usual type. Errors: NOT_FOUND.

@@ -59,7 +59,7 @@ if [ -f "$tools/tiny-reasoner.gguf" ]; then
     echo "== the embedded reasoner, beside the reference"
     for question in "Which is larger, 9.11 or 9.9?" "How many r's are in strawberry?" "What is 17 + 25?"; do
         for backend in vulkan reference; do
-            "$tools/ponder" run -m "$tools/tiny-reasoner.gguf" --backend $backend --temperature 0 -p "$question" >"$work/$backend.txt" || true
+            "$tools/ponder" run -m "$tools/tiny-reasoner.gguf" --backend $backend --kv f32 --temperature 0 -p "$question" >"$work/$backend.txt" || true
         done
         if cmp -s "$work/vulkan.txt" "$work/reference.txt"; then echo "same: $question"; else echo "DIFFERENT: $question" && diff "$work/vulkan.txt" "$work/reference.txt" || true; fi
     done
@@ -75,7 +75,7 @@ if [ -x "$tools/gpu_products" ]; then
 fi
 if [ -x "$tools/ponder_bench_ops" ]; then
     echo "== operators: microseconds, and what their bytes alone would take at the copy bandwidth"
-    PONDER_FORCE_BACKEND=vulkan "$tools/ponder_bench_ops" --benchmark_filter="${PONDER_GPU_OPS:-attention|rms_norm|moe_ffn|matmul/Q4_K}" \
+    PONDER_FORCE_BACKEND=vulkan "$tools/ponder_bench_ops" --benchmark_filter="${PONDER_GPU_OPS:-^(attention|rms_norm|moe_ffn|matmul/Q4_K)}" \
         --benchmark_min_time=0.2 --benchmark_format=csv 2>/dev/null | awk -F, -v copy="$copy" '
         $1 == "name" {for (i = 1; i <= NF; i++) {gsub(/"/, "", $i); column[$i] = i}}
         /real_time/ && $1 != "name" {

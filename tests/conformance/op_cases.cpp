@@ -345,6 +345,7 @@ std::vector<OpCase> long_attention_cases() {
     std::vector<OpCase> cases;
     cases.push_back(attention_case(4, 2, 16, 16, PONDER_TYPE_F32, kFunctionLimit));
     cases.push_back(attention_case(6, 1, 33, 17, PONDER_TYPE_F32, kFunctionLimit));
+    cases.push_back(attention_case(6, 1, 32, 48, PONDER_TYPE_F16, kCacheF16Limit));
     cases.push_back(attention_case(4, 2, 16, 48, PONDER_TYPE_Q8_0, kCacheQ8Limit));
     for (OpCase& c : long_latent_cases()) cases.push_back(std::move(c));
     return cases;

@@ -115,6 +115,7 @@ TEST_CASE("conformance: attention to long caches in host memory") {
                 const std::vector<float> last(got->begin() + static_cast<ptrdiff_t>(n_before * width), got->end());
                 const Expected of_last{{expected.rows.begin() + static_cast<ptrdiff_t>(n_before), expected.rows.end()}};
                 CHECK(normalised_error(last, of_last) <= limit_of(slot, c));
+                CHECK(normalised_error(*got, expected) <= limit_of(slot, c));  // rows of prompts, over several pages and tiles
                 Expected again;
                 const auto other = run_case(**three, c, make_long_batch(lengths), again, n_last);
                 REQUIRE(other);

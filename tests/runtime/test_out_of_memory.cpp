@@ -116,7 +116,7 @@ TEST_CASE("out_of_memory: sessions, forks and generations") {
     const auto session = *Session::create(model, {});
     fail_each_allocation(
         [&] {
-            auto other = Session::create(model, {.kv_type = PONDER_TYPE_F16});
+            auto other = Session::create(model, {.kv_type = PONDER_TYPE_F32});
             if (!other) return;
             auto fork = session->fork();
             if (!fork) return;
