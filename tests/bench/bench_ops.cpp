@@ -70,7 +70,7 @@ class Runner {
 
     Result<void> prepare() {
         if (auto compiled = compile(measured_, std::max(kFillRows, bench_.n_rows), false); !compiled) return compiled;
-        const ponder_program& view = measured_.program->view();
+        const ponder_program& view = measured_.on_device.program->view();
         pool_ = std::make_shared<KvPool>(device_, budget_, std::max<uint64_t>(4096, view.kv_page_bytes), view.kv_page_tokens);
         sequence_ = std::make_unique<KvSequence>(pool_);
         if (auto grown = sequence_->extend(bench_.depth + bench_.n_rows); !grown) return grown;
@@ -91,9 +91,7 @@ class Runner {
 
     struct Compiled {
         Weights weights;
-        WeightPlacement placement;
-        std::unique_ptr<Program> program;
-        CompiledPlan plan;
+        ponder_test::CompiledProgram on_device;
     };
 
     Result<void> compile(Compiled& made, int32_t max_rows, bool only_writes) {
@@ -103,15 +101,7 @@ class Runner {
         const OperandId x = builder.embed(made.weights.add(builder, f32, bench_.width, kVocab)),
                         result = bench_.build(builder, made.weights, x, cost_, only_writes);
         builder.logits(builder.gather_rows(result), made.weights.add(builder, f32, builder.width(result), kVocab), kNoOperand);
-        auto program = std::move(builder).finish();
-        if (!program) return program.error();
-        made.program = std::make_unique<Program>(std::move(*program));
-        if (auto bound = made.placement.bind(device_, *made.program); !bound) return bound;
-        if (auto supported = device_.check_support(made.program->view()); !supported) return supported;
-        auto plan = device_.prepare(made.program->view(), max_rows, 1);
-        if (!plan) return plan.error();
-        made.plan = std::move(*plan);
-        return {};
+        return made.on_device.compile(device_, std::move(builder), max_rows, 1);
     }
 
     Result<void> run(Compiled& compiled, int32_t first, int32_t n_rows) {
@@ -125,19 +115,19 @@ class Runner {
         pool_->list_arenas(arenas);
         const int32_t output_row = n_rows - 1;
         float logits[kVocab];
-        return compiled.plan.run({.struct_size = sizeof(ponder_run),
-                                  .n_rows = n_rows,
-                                  .tokens = tokens.data(),
-                                  .positions = positions.data(),
-                                  .sequences = sequences.data(),
-                                  .kv = &kv,
-                                  .n_sequences = 1,
-                                  .n_outputs = 1,
-                                  .output_rows = &output_row,
-                                  .logits = logits,
-                                  .arenas = arenas.data(),
-                                  .n_arenas = static_cast<int32_t>(arenas.size()),
-                                  .pages_per_arena = pool_->pages_per_arena()});
+        return compiled.on_device.plan.run({.struct_size = sizeof(ponder_run),
+                                            .n_rows = n_rows,
+                                            .tokens = tokens.data(),
+                                            .positions = positions.data(),
+                                            .sequences = sequences.data(),
+                                            .kv = &kv,
+                                            .n_sequences = 1,
+                                            .n_outputs = 1,
+                                            .output_rows = &output_row,
+                                            .logits = logits,
+                                            .arenas = arenas.data(),
+                                            .n_arenas = static_cast<int32_t>(arenas.size()),
+                                            .pages_per_arena = pool_->pages_per_arena()});
     }
 
     const Device& device_;

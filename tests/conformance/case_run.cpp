@@ -10,6 +10,18 @@ using namespace ponder;
 
 namespace ponder_test {
 
+Result<void> CompiledProgram::compile(const Device& device, ProgramBuilder&& builder, int32_t max_rows, int32_t max_outputs) {
+    auto finished = std::move(builder).finish();
+    if (!finished) return finished.error();
+    program = std::make_unique<Program>(std::move(*finished));
+    if (auto bound = placement.bind(device, *program); !bound) return bound;
+    if (auto supported = device.check_support(program->view()); !supported) return supported;
+    auto prepared = device.prepare(program->view(), max_rows, max_outputs);
+    if (!prepared) return prepared.error();
+    plan = std::move(*prepared);
+    return {};
+}
+
 Result<std::unique_ptr<PreparedCase>> PreparedCase::create(const Device& device, const OpCase& c, const Batch& batch, Expected& expected) {
     std::unique_ptr<PreparedCase> made(new PreparedCase(batch));
     if (auto prepared = made->prepare(device, c, expected); !prepared) return prepared.error();
@@ -26,18 +38,10 @@ Result<void> PreparedCase::prepare(const Device& device, const OpCase& c, Expect
     const int64_t dims[] = {width_, width_};
     builder_.logits(builder_.gather_rows(result),
                     builder_.add_weight("identity", PONDER_TYPE_F32, dims, std::as_bytes(std::span(identity_))), kNoOperand);
-    auto program = std::move(builder_).finish();
-    if (!program) return program.error();
-    program_ = std::make_unique<Program>(std::move(*program));
-
-    if (auto bound = placement_.bind(device, *program_); !bound) return bound;
-    const ponder_program& view = program_->view();
-    if (auto supported = device.check_support(view); !supported) return supported;
     const auto n_rows = static_cast<int32_t>(batch_.tokens.size());
-    auto plan = device.prepare(view, n_rows, n_rows);
-    if (!plan) return plan.error();
-    plan_ = std::move(*plan);
+    if (auto compiled = compiled_.compile(device, std::move(builder_), n_rows, n_rows); !compiled) return compiled;
 
+    const ponder_program& view = compiled_.program->view();
     pool_ = std::make_shared<KvPool>(device, budget_, std::max<uint64_t>(4096, view.kv_page_bytes), view.kv_page_tokens);
     for (const int32_t length : batch_.lengths) {
         sequences_.push_back(std::make_unique<KvSequence>(pool_));
@@ -52,19 +56,19 @@ Result<void> PreparedCase::prepare(const Device& device, const OpCase& c, Expect
 }
 
 Result<void> PreparedCase::run(int32_t first, int32_t n) {
-    return plan_.run({.struct_size = sizeof(ponder_run),
-                      .n_rows = n,
-                      .tokens = batch_.tokens.data() + first,
-                      .positions = batch_.positions.data() + first,
-                      .sequences = batch_.sequences.data() + first,
-                      .kv = kv_.data(),
-                      .n_sequences = static_cast<int32_t>(kv_.size()),
-                      .n_outputs = n,
-                      .output_rows = output_rows_.data(),
-                      .logits = results_.data() + first * width_,
-                      .arenas = arenas_.data(),
-                      .n_arenas = static_cast<int32_t>(arenas_.size()),
-                      .pages_per_arena = pool_->pages_per_arena()});
+    return compiled_.plan.run({.struct_size = sizeof(ponder_run),
+                               .n_rows = n,
+                               .tokens = batch_.tokens.data() + first,
+                               .positions = batch_.positions.data() + first,
+                               .sequences = batch_.sequences.data() + first,
+                               .kv = kv_.data(),
+                               .n_sequences = static_cast<int32_t>(kv_.size()),
+                               .n_outputs = n,
+                               .output_rows = output_rows_.data(),
+                               .logits = results_.data() + first * width_,
+                               .arenas = arenas_.data(),
+                               .n_arenas = static_cast<int32_t>(arenas_.size()),
+                               .pages_per_arena = pool_->pages_per_arena()});
 }
 
 }  // namespace ponder_test

@@ -17,6 +17,16 @@ struct Expected {
     double power = 0.0;  // see CaseMaker::power
 };
 
+// A program on a device, its weights bound.
+struct CompiledProgram {
+    ponder::WeightPlacement placement;
+    std::unique_ptr<ponder::Program> program;
+    ponder::CompiledPlan plan;
+
+    // Weights lie in the memory that they were added with, which must outlive this.
+    ponder::Result<void> compile(const ponder::Device& device, ponder::ProgramBuilder&& builder, int32_t max_rows, int32_t max_outputs);
+};
+
 class PreparedCase {
   public:
     // `device` and `batch` must outlive the case.
@@ -40,9 +50,7 @@ class PreparedCase {
     CaseMaker maker_;
     std::vector<float> identity_, results_;
     int64_t width_ = 0;
-    std::unique_ptr<ponder::Program> program_;
-    ponder::WeightPlacement placement_;
-    ponder::CompiledPlan plan_;
+    CompiledProgram compiled_;
     ponder::MemoryBudget budget_{0};
     std::shared_ptr<ponder::KvPool> pool_;
     std::vector<std::unique_ptr<ponder::KvSequence>> sequences_;

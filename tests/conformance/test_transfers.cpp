@@ -5,11 +5,10 @@
 #include <numeric>
 #include <vector>
 
-#include "device/device.hpp"
-#include "op/program.hpp"
-#include "runtime/weight_placement.hpp"
+#include "case_run.hpp"
 
 using namespace ponder;
+using namespace ponder_test;
 
 namespace {
 
@@ -33,13 +32,8 @@ Result<std::vector<float>> send_and_receive(const Device& device, int32_t n_rows
     builder.receive(received, 0);
     builder.logits(builder.gather_rows(received),
                    builder.add_weight("identity", PONDER_TYPE_F32, identity_dims, std::as_bytes(std::span(identity))), kNoOperand);
-    auto program = std::move(builder).finish();
-    if (!program) return program.error();
-    WeightPlacement placement;
-    if (auto bound = placement.bind(device, *program); !bound) return bound.error();
-    if (auto supported = device.check_support(program->view()); !supported) return supported.error();
-    auto plan = device.prepare(program->view(), n_rows, n_rows);
-    if (!plan) return plan.error();
+    CompiledProgram compiled;
+    if (auto done = compiled.compile(device, std::move(builder), n_rows, n_rows); !done) return done.error();
 
     std::vector<int32_t> rows(static_cast<size_t>(n_rows)), sequences(rows.size(), 0);
     std::iota(rows.begin(), rows.end(), 0);
@@ -62,22 +56,22 @@ Result<std::vector<float>> send_and_receive(const Device& device, int32_t n_rows
                    .n_ops = 2,
                    .transfers = transfers,
                    .n_transfers = 1};
-    if (auto done = plan->run(run); !done) return done.error();
+    if (auto done = compiled.plan.run(run); !done) return done.error();
     for (size_t i = 0; i < on_host.size(); i++) {
         CHECK(on_host[i] == table[i]);
         on_host[i] = -on_host[i];
     }
     run.first_op = 2;
-    run.n_ops = static_cast<int32_t>(program->ops().size()) - 2;
-    if (auto done = plan->run(run); !done) return done.error();
+    run.n_ops = static_cast<int32_t>(compiled.program->ops().size()) - 2;
+    if (auto done = compiled.plan.run(run); !done) return done.error();
     for (size_t i = 0; i < got.size(); i++) CHECK(got[i] == -table[i]);
 
     // A batch that lacks the host's rows, or asks for operators that there are not, is refused.
     run.n_transfers = 0;
-    CHECK_FALSE(plan->run(run));
+    CHECK_FALSE(compiled.plan.run(run));
     run.n_transfers = 1;
     run.n_ops = 100;
-    CHECK_FALSE(plan->run(run));
+    CHECK_FALSE(compiled.plan.run(run));
     return got;
 }
 
