@@ -3,9 +3,11 @@
 #include "vk_device.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "base/log.hpp"
 #include "vk_repack.hpp"
 
 namespace ponder::vk {
@@ -13,6 +15,14 @@ namespace ponder::vk {
 namespace {
 
 constexpr uint64_t kStageBytes = 16u << 20, kReadbackBytes = 4u << 20;
+
+void log_variant(const DeviceTraits& traits) {
+    const MatrixSizes& m = traits.matrix;
+    char sizes[48] = "";
+    if (m.m != 0) std::snprintf(sizes, sizeof sizes, " of %ux%ux%u", m.m, m.n, m.k);
+    log_message(PONDER_LOG_INFO, "Vulkan device %s: products of many rows by %s%s, of few by %s; %u lanes in a subgroup", traits.name.c_str(),
+                name_of(traits.tiles), sizes, traits.has_int_dot ? "integers" : "float32", traits.subgroup_size);
+}
 
 }  // namespace
 
@@ -78,6 +88,7 @@ Result<void> Device::start(int32_t index) {
         device_ = VK_NULL_HANDLE;
         return vulkan_error(result, "opening a Vulkan device");
     }
+    log_variant(traits_);
     auto functions = load_device_functions(instance_fn.GetDeviceProcAddr, device_);
     if (!functions) return functions.error();
     fn_ = *functions;

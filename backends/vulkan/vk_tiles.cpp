@@ -49,6 +49,19 @@ bool has_shaders(Tiles tiles) {
                        [&](const Shader& shader) { return std::strncmp(shader.name, prefix, std::strlen(prefix)) == 0; });
 }
 
+const char* name_of(Tiles tiles) {
+    switch (tiles) {
+        case Tiles::kMatricesKhr:
+            return "cooperative matrices";
+        case Tiles::kMatricesNv:
+            return "NVIDIA's cooperative matrices";
+        case Tiles::kHalves:
+            return "half floats";
+        default:
+            return "float32";
+    }
+}
+
 std::vector<MatrixSizes> list_matrices_khr(const InstanceFunctions& fn, VkPhysicalDevice device) {
     const auto all = list_all<VkPhysicalDeviceCooperativeMatrixFeaturesKHR>(
         fn, device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR,

@@ -21,6 +21,7 @@ enum class Tiles {
 // The shader of a stored type is this and the type's name.
 const char* shader_prefix(Tiles tiles);
 bool has_shaders(Tiles tiles);
+const char* name_of(Tiles tiles);  // for people
 
 struct MatrixSizes {
     uint32_t m = 0, n = 0, k = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -412,6 +413,7 @@ Result<void> test_operators(Device& device, const ponder_program& program) {
     const auto reference = Device::open(*slot, 1);
     if (!reference) return reference.error();
     const ponder_device_info info = device.describe();
+    const auto begin = std::chrono::steady_clock::now();
     for (const Subject& subject : subjects) {
         const int64_t n_copies = subject.n_out / kOutputs;
         Problem problem(subject, n_copies), once(subject);
@@ -439,7 +441,8 @@ Result<void> test_operators(Device& device, const ponder_program& program) {
         }
         device.set_passed(subject.key());
     }
-    log_message(PONDER_LOG_INFO, "%s: %zu operators passed their self-test", info.name, subjects.size());
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    log_message(PONDER_LOG_INFO, "%s: %zu operators passed their self-test in %.0f ms", info.name, subjects.size(), took.count());
     return {};
 }
 

@@ -260,8 +260,14 @@ TEST_CASE("vulkan: a device with memory of its own gets and gives its bytes thro
     REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
     const auto logits = evaluate(*model);
     REQUIRE(logits);
-    // Other kinds of devices may get other variants, which round otherwise.
-    for (size_t i = 0; i < logits->size(); i++) CHECK(std::fabs((*logits)[i] - (*expected)[i]) <= 2e-2f);
+    // A card takes more rows at once, whose sums differ in their last bits; rounded to half floats or int8, they may move a router's choice.
+    double error = 0.0, power = 0.0;
+    for (size_t i = 0; i < logits->size(); i++) {
+        const double difference = double{(*logits)[i]} - (*expected)[i];
+        error += difference * difference;
+        power += double{(*expected)[i]} * (*expected)[i];
+    }
+    CHECK(error <= 1e-3 * power);
     // More than the ring holds, and not a multiple of its parts; also after the device was lost in the middle.
     auto& device = device_of(**model);
     std::vector<uint32_t> bytes((size_t{70} << 20) / 4 + 3), read(bytes.size());
