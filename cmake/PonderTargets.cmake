@@ -31,7 +31,7 @@ endfunction()
 
 # ponder_add_backend_objects(NAME DEPENDS...): backends/NAME/*.cpp as the object library ponder_backend_NAME.
 function(ponder_add_backend_objects name)
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/${name}/ops/*.cpp)
     add_library(ponder_backend_${name} OBJECT ${sources})
     target_include_directories(ponder_backend_${name} PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR}/include
         ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${name})

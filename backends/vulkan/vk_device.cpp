@@ -20,8 +20,8 @@ void log_variant(const DeviceTraits& traits) {
     const MatrixSizes& m = traits.matrix;
     char sizes[48] = "";
     if (m.m != 0) std::snprintf(sizes, sizeof sizes, " of %ux%ux%u", m.m, m.n, m.k);
-    log_message(PONDER_LOG_INFO, "Vulkan device %s: products of many rows by %s%s, of few by %s; %u lanes in a subgroup", traits.name.c_str(),
-                name_of(traits.tiles), sizes, traits.has_int_dot ? "integers" : "float32", traits.subgroup_size);
+    log_message(PONDER_LOG_INFO, "Vulkan device %s: products of many rows by %s%s, of few by %s; %u lanes in a subgroup",
+                traits.name.c_str(), name_of(traits.tiles), sizes, traits.has_int_dot ? "integers" : "float32", traits.subgroup_size);
 }
 
 }  // namespace

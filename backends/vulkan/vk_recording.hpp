@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One shape class of a program while it is recorded: where things are on the device, and the operators, a file for each group.
+// One shape class of a program while it is recorded: where things are on the device, and the operators, each in a file of ops/.
 #pragma once
 
 #include <map>
@@ -17,6 +17,8 @@ struct PlacedWeights {
     std::map<int32_t, const DeviceWeight*> turned_keys;
     std::vector<std::unique_ptr<DeviceWeight>> kept;  // those that no buffer keeps
 };
+
+inline uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
 struct Recording {
     Device& device;
@@ -49,26 +51,6 @@ struct Recording {
     Access write(int32_t id) const { return writes(address(id), n_bytes(id)); }
 };
 
-// dst = src times the weight's rows [first_row, first_row + n_out) of each slice. Addresses and strides are of float32.
-struct Product {
-    const DeviceWeight* weight = nullptr;
-    const DeviceWeight* gated = nullptr;  // dst = silu(weight . src) * (gated . src); few rows only
-    uint32_t n_out = 0, n_rows = 0, n_batches = 1;
-    uint64_t src = 0, dst = 0, bias = 0, norm = 0, experts = 0;
-    uint32_t src_stride = 0, dst_stride = 0;
-    uint32_t src_batch = 0, dst_batch = 0, src_div = 1;
-    uint32_t slice_rows = 0, first_row = 0, gated_rows = 0;
-    float epsilon = 0.0f;
-    bool is_added = false;
-    uint64_t src_bytes = 0, dst_bytes = 0;  // what is read and written, for barriers
-};
-// How matvec.glsl cuts its work.
-struct MatvecShape {
-    uint32_t threads, rows, cols, chunk, lanes;
-};
-// Products of few rows may be gated, normalise their source, and take experts; others may not. `forced` is for measurements.
-void record_product(const Recording& r, const Product& product, const MatvecShape* forced = nullptr);
-
 void record_embed(const Recording& r, int32_t op);
 void record_rms_norm(const Recording& r, int32_t op);
 void record_rope(const Recording& r, int32_t op);
@@ -84,8 +66,6 @@ void record_attention(const Recording& r, int32_t op);
 void record_mla_attention(const Recording& r, int32_t op);
 void record_moe_route(const Recording& r, int32_t op);
 void record_moe_ffn(const Recording& r, int32_t op);
-// Swiglu of two vectors a row apart.
-void record_swiglu_rows(const Recording& r, uint64_t gate, uint64_t up, uint64_t dst, uint32_t width, uint32_t stride, uint32_t n_rows);
 
 // What a shader is told as the type of the cache's elements.
 uint32_t cache_type(const ponder_program& program);

@@ -7,7 +7,8 @@
 #include <cstdlib>
 #include <random>
 
-#include "vulkan/vk_recording.hpp"
+#include "vulkan/ops/elementwise.hpp"
+#include "vulkan/ops/product.hpp"
 
 using namespace ponder;
 using namespace ponder::vk;

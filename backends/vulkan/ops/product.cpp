@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products: few rows by teams of lanes that stream the matrix, more by tiles.
-#include <algorithm>
-
-#include "vk_recording.hpp"
+#include "ops/product.hpp"
 
 namespace ponder::vk {
 
@@ -45,8 +43,6 @@ ProductPush push_of(const Recording& r, const Product& p) {
             .epsilon = p.epsilon};
 }
 
-uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
-
 // What a file stores as float32, such as a router, is multiplied as that: half floats would move decisions.
 Tiles choose_tiles(const Recording& r, const Product& p) { return p.weight->shader == "f32" ? Tiles::kFloats : r.device.traits().tiles; }
 
@@ -68,6 +64,22 @@ MatvecShape choose_shape(const Device& device, const Product& p) {
     // Short rows leave lanes without a unit.
     shape.lanes = p.weight->units <= 64 && p.weight->units % 32 != 0 ? 16 : 32;
     return shape;
+}
+
+// The source of a product: a norm's source where that is applied on the way in.
+void set_source(const Recording& r, int32_t op, Product& product) {
+    int32_t src = r.program.ops[op].src[0];
+    const int32_t norm = r.merge(op).norm;
+    if (norm >= 0 && r.rows(src) <= static_cast<uint32_t>(kFewRows)) {
+        const ponder_op& norm_op = r.program.ops[norm];
+        src = norm_op.src[0];
+        product.norm = r.vector(norm_op.src[1]);
+        product.epsilon = norm_op.params.rms_norm.epsilon;
+    }
+    product.src = r.address(src);
+    product.src_stride = r.stride(src);
+    product.src_bytes = r.n_bytes(src);
+    product.n_rows = r.rows(src);
 }
 
 }  // namespace
@@ -101,24 +113,6 @@ void record_product(const Recording& r, const Product& p, const MatvecShape* for
     r.recorder.add_work(static_cast<double>(p.n_out) * p.n_batches * p.n_rows * p.weight->n_cols * (p.gated != nullptr ? 2 : 1));
 }
 
-namespace {
-
-// The source of a product: a norm's source where that is applied on the way in.
-void set_source(const Recording& r, int32_t op, Product& product) {
-    int32_t src = r.program.ops[op].src[0];
-    const int32_t norm = r.merge(op).norm;
-    if (norm >= 0 && r.rows(src) <= static_cast<uint32_t>(kFewRows)) {
-        const ponder_op& norm_op = r.program.ops[norm];
-        src = norm_op.src[0];
-        product.norm = r.vector(norm_op.src[1]);
-        product.epsilon = norm_op.params.rms_norm.epsilon;
-    }
-    product.src = r.address(src);
-    product.src_stride = r.stride(src);
-    product.src_bytes = r.n_bytes(src);
-    product.n_rows = r.rows(src);
-}
-
 Product make_product(const Recording& r, int32_t op) {
     const ponder_op& o = r.program.ops[op];
     Product product;
@@ -133,52 +127,6 @@ void set_destination(const Recording& r, int32_t id, Product& product) {
     product.dst = r.address(id);
     product.dst_stride = r.stride(id);
     product.dst_bytes = r.n_bytes(id);
-}
-
-}  // namespace
-
-void record_matmul(const Recording& r, int32_t op) {
-    const Merge& merge = r.merge(op);
-    if (merge.is_gated && r.rows(r.program.ops[op].src[0]) <= static_cast<uint32_t>(kFewRows)) return;
-    Product product = make_product(r, op);
-    product.is_added = merge.added_to >= 0;
-    set_destination(r, product.is_added ? merge.added_to : r.program.ops[op].dst[0], product);
-    record_product(r, product);
-}
-
-void record_swiglu(const Recording& r, int32_t op) {
-    const ponder_op& o = r.program.ops[op];
-    const Merge& merge = r.merge(op);
-    if (merge.gate < 0 || r.rows(o.src[0]) > static_cast<uint32_t>(kFewRows)) {
-        record_swiglu_rows(r, r.address(o.src[0]), r.address(o.src[1]), r.address(o.dst[0]), r.width(o.dst[0]), r.stride(o.dst[0]),
-                           r.rows(o.dst[0]));
-        return;
-    }
-    Product product = make_product(r, merge.gate);
-    product.gated = r.weights.by_operand.at(r.program.ops[merge.up].src[1]);
-    set_destination(r, o.dst[0], product);
-    record_product(r, product);
-}
-
-void record_logits(const Recording& r, int32_t op) {
-    const Product all = make_product(r, op);
-    for (uint32_t first = 0; first < r.n_outputs; first += kLogitRows) {
-        const uint32_t n = std::min<uint32_t>(kLogitRows, r.n_outputs - first);
-        Product part = all;
-        part.n_rows = n;
-        part.src += uint64_t{first} * all.src_stride * 4;
-        part.src_bytes = uint64_t{n} * all.src_stride * 4;
-        part.dst = r.logits.address;
-        part.dst_stride = r.logits_stride;
-        part.dst_bytes = uint64_t{n} * r.logits_stride * 4;
-        record_product(r, part);
-        if (r.selector != nullptr) {
-            r.selector->record(r.recorder, r.logits, r.logits_stride, all.n_out, r.data.reaches() + uint64_t{first} * 4, n);
-        } else {
-            r.recorder.copy(r.logits, 0, r.host_logits, 0, part.dst_bytes);
-        }
-        r.recorder.end_segment(static_cast<int32_t>(first), static_cast<int32_t>(n));
-    }
 }
 
 }  // namespace ponder::vk
