@@ -27,7 +27,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
         path_ = resolved;
         std::free(resolved);
     }
-    temporary_ = path_ + ".XXXXXX";
+    temporary_ = path_ + "." + std::string(6, 'X');  // mkstemp puts letters of its own in their place
     const int fd = mkstemp(temporary_.data());
     if (fd < 0) {
         temporary_.clear();
