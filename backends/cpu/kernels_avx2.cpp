@@ -80,6 +80,7 @@ struct Vector : X86Vector {
     }
     // Woven sums: pairs of products in 16 bits, up to four of codes up to 31.
     static constexpr bool kSumsAreWide = false;
+    static constexpr bool kSumsApart = false;
     static __m256i add_products(__m256i sums, __m256i u, __m256i a) { return _mm256_add_epi16(sums, _mm256_maddubs_epi16(u, a)); }
     static Floats8 widen_sums(__m256i sums) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sums, _mm256_set1_epi16(1))); }
     // Pairs of products must stay below 32,768: codes up to 128 beside activation codes up to 127.

@@ -47,6 +47,7 @@ struct Vector : X86Vector {
     static Bytes flip_signs(Bytes w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
     // Woven sums.
     static constexpr bool kSumsAreWide = true;
+    static constexpr bool kSumsApart = true;
     static __m256i add_products(__m256i sums, __m256i u, __m256i a) { return _mm256_dpbusd_epi32(sums, u, a); }
     static Floats8 widen_sums(__m256i sums) { return _mm256_cvtepi32_ps(sums); }
     static Ints repeat(int32_t x) { return _mm512_set1_epi32(x); }

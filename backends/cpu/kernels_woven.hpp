@@ -24,14 +24,16 @@ constexpr float kPairFactor = -1.0f / (1 << BlockQ6K::kShift);
 template <class Block>
 constexpr int kWovenBytes = Block::kStepBytes*(256 / Block::kStepLength);
 
-// woven[k]: bytes 8k to 8k + 7 of a, b, c and d.
-inline __attribute__((always_inline)) void weave(Bytes32 a, Bytes32 b, Bytes32 c, Bytes32 d, Bytes32 (&woven)[4]) {
-    const Bytes32 ab = _mm256_unpacklo_epi64(a, b), cd = _mm256_unpacklo_epi64(c, d), ab1 = _mm256_unpackhi_epi64(a, b),
-                  cd1 = _mm256_unpackhi_epi64(c, d);
-    woven[0] = _mm256_permute2x128_si256(ab, cd, 0x20);
-    woven[1] = _mm256_permute2x128_si256(ab1, cd1, 0x20);
-    woven[2] = _mm256_permute2x128_si256(ab, cd, 0x31);
-    woven[3] = _mm256_permute2x128_si256(ab1, cd1, 0x31);
+// woven[k]: bytes 8k to 8k + 7 of four times 32, which are `stride` bytes apart.
+inline __attribute__((always_inline)) void weave(const void* from, int64_t stride, Bytes32 (&woven)[4]) {
+    const auto* p = static_cast<const uint8_t*>(from);
+    const auto first_and_third = [stride](const uint8_t* q) __attribute__((always_inline)) {
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(Vector::load16(q)), Vector::load16(q + 2 * stride), 1);
+    };
+    for (int half = 0; half < 2; half++) {
+        const Bytes32 even = first_and_third(p + 16 * half), odd = first_and_third(p + 16 * half + stride);
+        woven[2 * half] = _mm256_unpacklo_epi64(even, odd), woven[2 * half + 1] = _mm256_unpackhi_epi64(even, odd);
+    }
 }
 
 // 256 codes of a rounded row.
@@ -51,7 +53,7 @@ inline void weave32(const int8_t* codes, int8_t* dst) {
     for (int is_odd = 0; is_odd < 2; is_odd++) {
         const int8_t* p = codes + 32 * is_odd;
         Bytes32 woven[4];
-        weave(Vector::load32(p), Vector::load32(p + 64), Vector::load32(p + 128), Vector::load32(p + 192), woven);
+        weave(p, 64, woven);
         for (int k = 0; k < 4; k++) _mm256_storeu_si256(reinterpret_cast<Bytes32*>(dst + 64 * k + 32 * is_odd), woven[k]);
     }
 }
@@ -78,7 +80,7 @@ struct WovenGroups {
 struct WovenKGroups : WovenGroups {
     WovenKGroups(const uint8_t* head, const uint8_t* nibbles) {
         Vector::load_groups(head, scales, mins);
-        weave(Vector::load32(nibbles), Vector::load32(nibbles + 32), Vector::load32(nibbles + 64), Vector::load32(nibbles + 96), bytes);
+        weave(nibbles, 32, bytes);
     }
     Bytes32 bytes[4];
 };
@@ -140,12 +142,17 @@ struct Woven<BlockQ41> : WovenBlocks<20, 4> {
     explicit Woven(const uint8_t* p) : WovenBlocks(p) { mins = Vector::scale8(halves(p + 2), -1.0f); }
 };
 
+// Sums that follow one another wait for each other: where registers are left, odd groups and minimums have one of their own.
+struct WovenSums {
+    float total() const { return Vector::sum8(Vector::kSumsApart ? _mm256_add_ps(sums, others) : sums); }
+    Vector::Floats8 sums = Vector::zero8(), others = Vector::zero8();
+};
+
 // Adds to `totals` what blocks [begin, end) of 256 elements of one weight row give with N rounded rows.
 template <class Block, bool in_pieces, int N>
 inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes, uintptr_t& later,
-                                                       const std::byte* const (&x)[N], const RoundedLayout& at,
-                                                       Vector::Floats8 (&totals)[N]) {
-    Vector::Floats8 sums[N];
+                                                       const std::byte* const (&x)[N], const RoundedLayout& at, WovenSums (&totals)[N]) {
+    WovenSums sums[N];
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<Block>;
@@ -159,9 +166,11 @@ inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64
                 odd = Vector::add_products(odd, block.codes[2 * k + 1], Vector::load32(codes + 64 * k + 32));
             });
             const Vector::Floats8 scales = Vector::multiply8(block.scales, load_floats(x[i] + (at.scales32 + 32 * b)));
-            sums[i] = _mm256_fnmadd_ps(block.mins, load_floats(x[i] + (at.sums32 + 32 * b)), sums[i]);
-            sums[i] = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), sums[i]);
-            sums[i] = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), sums[i]);
+            WovenSums& own = sums[i];
+            auto& other = Vector::kSumsApart ? own.others : own.sums;
+            other = _mm256_fnmadd_ps(block.mins, load_floats(x[i] + (at.sums32 + 32 * b)), other);
+            own.sums = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), own.sums);
+            other = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), other);
         });
     }
     for (int i = 0; i < N; i++) totals[i] = sums[i];
@@ -200,9 +209,8 @@ struct Woven<BlockQ6K> {
 // The same of sixteen groups.
 template <bool in_pieces, int N>
 inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64_t begin, int64_t end, int64_t row_bytes, uintptr_t& later,
-                                                       const std::byte* const (&x)[N], const RoundedLayout& at,
-                                                       Vector::Floats8 (&totals)[N]) {
-    Vector::Floats8 sums[N];
+                                                       const std::byte* const (&x)[N], const RoundedLayout& at, WovenSums (&totals)[N]) {
+    WovenSums sums[N];
     for (int i = 0; i < N; i++) sums[i] = totals[i];
     for (int64_t b = begin; b < end; b++) {
         const uint8_t* p = row + b * kWovenBytes<BlockQ6K>;
@@ -210,8 +218,9 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
         const Woven<BlockQ6K> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const std::byte* own_sums = x[i] + (at.sums16 + 64 * b);
-            sums[i] = Vector::fma8(block.offsets[0], load_floats(own_sums), sums[i]);
-            sums[i] = Vector::fma8(block.offsets[1], load_floats(own_sums + 32), sums[i]);
+            auto& other = Vector::kSumsApart ? sums[i].others : sums[i].sums;
+            sums[i].sums = Vector::fma8(block.offsets[0], load_floats(own_sums), sums[i].sums);
+            other = Vector::fma8(block.offsets[1], load_floats(own_sums + 32), other);
         });
         unrolled<2>([&]<int pair>() __attribute__((always_inline)) {
             Bytes32 first[2], fifth[2];
@@ -225,8 +234,9 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
                     other = Vector::add_products(other, fifth[v], Vector::load32(codes + 64 * v + 32));
                 }
                 const std::byte* own = x[i] + (at.pairs32 + 32 * b) + 8 * pair;
-                sums[i] = Vector::fma8(Vector::widen_sums(one), Vector::multiply8(block.scales[pair][0], twos(own)), sums[i]);
-                sums[i] = Vector::fma8(Vector::widen_sums(other), Vector::multiply8(block.scales[pair][1], twos(own + 16)), sums[i]);
+                auto& others = Vector::kSumsApart ? sums[i].others : sums[i].sums;
+                sums[i].sums = Vector::fma8(Vector::widen_sums(one), Vector::multiply8(block.scales[pair][0], twos(own)), sums[i].sums);
+                others = Vector::fma8(Vector::widen_sums(other), Vector::multiply8(block.scales[pair][1], twos(own + 16)), others);
             });
         });
     }
@@ -240,19 +250,29 @@ inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int6
                                                      int64_t n_pieces, const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const RoundedLayout at(n_cols);
     uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
-    Vector::Floats8 sums[kRowsAtOnce][N];
-    for (int64_t r = 0; r < n_rows; r++) {
-        for (int i = 0; i < N; i++) sums[r][i] = Vector::zero8();
-    }
-    by_pieces(
-        n_cols / 256, in_pieces ? n_pieces : 1, n_rows, [&](int64_t r, int64_t begin, int64_t end) __attribute__((always_inline)) {
-            const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
-            if constexpr (Block::kGroup == 16)
-                add_woven16<in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
-            else
-                add_woven32<Block, in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums[r]);
-        });
-    for (int64_t r = 0; r < n_rows; r++) {
-        for (int i = 0; i < N; i++) results[r][i] = Vector::sum8(sums[r][i]);
+    const auto add = [&](int64_t r, int64_t begin, int64_t end, WovenSums(&sums)[N]) __attribute__((always_inline)) {
+        const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
+        if constexpr (Block::kGroup == 16)
+            add_woven16<in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums);
+        else
+            add_woven32<Block, in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums);
+    };
+    const auto finish = [&](int64_t r, const WovenSums(&sums)[N]) __attribute__((always_inline)) {
+        for (int i = 0; i < N; i++) results[r][i] = sums[i].total();
+    };
+    const int64_t n_blocks = n_cols / 256;
+    // The lanes of few sums take as long to add as those of many.
+    if constexpr (in_pieces || N <= 2) {
+        WovenSums sums[kRowsAtOnce][N];
+        by_pieces(
+            n_blocks, in_pieces ? n_pieces : 1,
+            n_rows, [&](int64_t r, int64_t begin, int64_t end) __attribute__((always_inline)) { add(r, begin, end, sums[r]); });
+        for (int64_t r = 0; r < n_rows; r++) finish(r, sums[r]);
+    } else {
+        for (int64_t r = 0; r < n_rows; r++) {
+            WovenSums sums[N];
+            add(r, 0, n_blocks, sums);
+            finish(r, sums);
+        }
     }
 }
