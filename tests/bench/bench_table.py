@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Measures the models of the table in README.md's section on speed and writes results.json, table.md and, where matplotlib is installed, speed.png.
+# Measures models of real shapes, beside a peer where there is one, and writes results.json, table.md and, where matplotlib is installed, speed.png.
 #
 #   bench_table.py TOOL FOLDER [--model NAME]... [--peer PROGRAM] [--rounds N] [--threads N] [--long] [--keep]
 #
