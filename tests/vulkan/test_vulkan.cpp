@@ -33,12 +33,12 @@ Result<std::shared_ptr<Model>> open_model(const char* backend = "vulkan") {
 }
 
 // The last token's logits of a short prompt.
-Result<std::vector<float>> evaluate(const std::shared_ptr<Model>& model, int32_t kv_type = PONDER_TYPE_F32,
-                                    ProgressCallback progress = {}) {
+Result<std::vector<float>> evaluate(const std::shared_ptr<Model>& model, int32_t kv_type = PONDER_TYPE_F32, ProgressCallback progress = {},
+                                    int32_t n_tokens = 150) {
     auto session = Session::create(model, {.kv_type = kv_type});
     if (!session) return session.error();
     std::vector<int32_t> tokens;
-    for (int32_t i = 0; i < 150; i++) tokens.push_back(10 + i % 50);
+    for (int32_t i = 0; i < n_tokens; i++) tokens.push_back(10 + i % 50);
     std::vector<float> logits(static_cast<size_t>(model->hyper_parameters().n_vocab));
     if (auto done = (*session)->evaluate(tokens, logits.data(), 1, progress); !done) return done.error();
     return logits;
@@ -251,23 +251,19 @@ TEST_CASE("vulkan: a device with memory of its own gets and gives its bytes thro
     if (!has_device()) return;
     const auto shared = open_model();
     REQUIRE(shared);
-    const auto expected = evaluate(*shared);
+    // One run on either: a card would take all of a longer prompt at once, and what is rounded to int8 then moves a router's choice.
+    constexpr int32_t kTokens = 128;
+    const auto expected = evaluate(*shared, PONDER_TYPE_F32, {}, kTokens);
     REQUIRE(expected);
     const MockLoader mock;
     faults().is_discrete = true;
     MockLoader::probe_again();
     const auto model = open_model();
     REQUIRE_MESSAGE(model, (model ? "" : model.error().message));
-    const auto logits = evaluate(*model);
+    const auto logits = evaluate(*model, PONDER_TYPE_F32, {}, kTokens);
     REQUIRE(logits);
-    // A card takes more rows at once, whose sums differ in their last bits; rounded to half floats or int8, they may move a router's choice.
-    double error = 0.0, power = 0.0;
-    for (size_t i = 0; i < logits->size(); i++) {
-        const double difference = double{(*logits)[i]} - (*expected)[i];
-        error += difference * difference;
-        power += double{(*expected)[i]} * (*expected)[i];
-    }
-    CHECK(error <= 1e-3 * power);
+    // Other kinds of devices may get other variants, which round otherwise.
+    for (size_t i = 0; i < logits->size(); i++) CHECK(std::fabs((*logits)[i] - (*expected)[i]) <= 2e-2f);
     // More than the ring holds, and not a multiple of its parts; also after the device was lost in the middle.
     auto& device = device_of(**model);
     std::vector<uint32_t> bytes((size_t{70} << 20) / 4 + 3), read(bytes.size());
