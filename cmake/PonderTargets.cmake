@@ -29,7 +29,7 @@ function(ponder_add_layer name)
     set_property(GLOBAL APPEND PROPERTY PONDER_LINK_LIBRARIES ${ARGN})
 endfunction()
 
-# ponder_add_backend_objects(NAME DEPENDS...): backends/NAME/*.cpp as the object library ponder_backend_NAME.
+# ponder_add_backend_objects(NAME DEPENDS...): backends/NAME/*.cpp and NAME/ops/*.cpp as the object library ponder_backend_NAME.
 function(ponder_add_backend_objects name)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/${name}/ops/*.cpp)
     add_library(ponder_backend_${name} OBJECT ${sources})

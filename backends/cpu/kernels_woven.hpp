@@ -142,10 +142,11 @@ struct Woven<BlockQ41> : WovenBlocks<20, 4> {
     explicit Woven(const uint8_t* p) : WovenBlocks(p) { mins = Vector::scale8(halves(p + 2), -1.0f); }
 };
 
-// Sums that follow one another wait for each other: where registers are left, odd groups and minimums have one of their own.
+// Sums that follow one another wait for each other: where registers are left, the second ones are kept apart.
 struct WovenSums {
-    float total() const { return Vector::sum8(Vector::kSumsApart ? _mm256_add_ps(sums, others) : sums); }
-    Vector::Floats8 sums = Vector::zero8(), others = Vector::zero8();
+    Vector::Floats8& second() { return Vector::kSumsApart ? apart : first; }
+    float total() const { return Vector::sum8(Vector::kSumsApart ? _mm256_add_ps(first, apart) : first); }
+    Vector::Floats8 first = Vector::zero8(), apart = Vector::zero8();
 };
 
 // Adds to `totals` what blocks [begin, end) of 256 elements of one weight row give with N rounded rows.
@@ -166,11 +167,10 @@ inline __attribute__((always_inline)) void add_woven32(const uint8_t* row, int64
                 odd = Vector::add_products(odd, block.codes[2 * k + 1], Vector::load32(codes + 64 * k + 32));
             });
             const Vector::Floats8 scales = Vector::multiply8(block.scales, load_floats(x[i] + (at.scales32 + 32 * b)));
-            WovenSums& own = sums[i];
-            auto& other = Vector::kSumsApart ? own.others : own.sums;
-            other = _mm256_fnmadd_ps(block.mins, load_floats(x[i] + (at.sums32 + 32 * b)), other);
-            own.sums = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), own.sums);
-            other = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), other);
+            Vector::Floats8 &first = sums[i].first, &second = sums[i].second();
+            second = _mm256_fnmadd_ps(block.mins, load_floats(x[i] + (at.sums32 + 32 * b)), second);
+            first = Vector::fma8(Vector::widen_sums(even), _mm256_moveldup_ps(scales), first);
+            second = Vector::fma8(Vector::widen_sums(odd), _mm256_movehdup_ps(scales), second);
         });
     }
     for (int i = 0; i < N; i++) totals[i] = sums[i];
@@ -218,9 +218,9 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
         const Woven<BlockQ6K> block(p);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
             const std::byte* own_sums = x[i] + (at.sums16 + 64 * b);
-            auto& other = Vector::kSumsApart ? sums[i].others : sums[i].sums;
-            sums[i].sums = Vector::fma8(block.offsets[0], load_floats(own_sums), sums[i].sums);
-            other = Vector::fma8(block.offsets[1], load_floats(own_sums + 32), other);
+            Vector::Floats8 &one = sums[i].first, &two = sums[i].second();
+            one = Vector::fma8(block.offsets[0], load_floats(own_sums), one);
+            two = Vector::fma8(block.offsets[1], load_floats(own_sums + 32), two);
         });
         unrolled<2>([&]<int pair>() __attribute__((always_inline)) {
             Bytes32 first[2], fifth[2];
@@ -234,9 +234,9 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
                     other = Vector::add_products(other, fifth[v], Vector::load32(codes + 64 * v + 32));
                 }
                 const std::byte* own = x[i] + (at.pairs32 + 32 * b) + 8 * pair;
-                auto& others = Vector::kSumsApart ? sums[i].others : sums[i].sums;
-                sums[i].sums = Vector::fma8(Vector::widen_sums(one), Vector::multiply8(block.scales[pair][0], twos(own)), sums[i].sums);
-                others = Vector::fma8(Vector::widen_sums(other), Vector::multiply8(block.scales[pair][1], twos(own + 16)), others);
+                Vector::Floats8 &of_one = sums[i].first, &of_other = sums[i].second();
+                of_one = Vector::fma8(Vector::widen_sums(one), Vector::multiply8(block.scales[pair][0], twos(own)), of_one);
+                of_other = Vector::fma8(Vector::widen_sums(other), Vector::multiply8(block.scales[pair][1], twos(own + 16)), of_other);
             });
         });
     }
@@ -261,7 +261,7 @@ inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int6
         for (int i = 0; i < N; i++) results[r][i] = sums[i].total();
     };
     const int64_t n_blocks = n_cols / 256;
-    // The lanes of few sums take as long to add as those of many.
+    // Adding the lanes of few sums is mostly waiting: those of all weight rows do it together.
     if constexpr (in_pieces || N <= 2) {
         WovenSums sums[kRowsAtOnce][N];
         by_pieces(

@@ -11,6 +11,14 @@ namespace ponder::vk {
 
 namespace {
 
+// In the order of Tiles.
+constexpr struct {
+    const char *prefix, *name;
+} kWays[] = {{"matmul_", "float32"},
+             {"matmul_half_", "half floats"},
+             {"matmul_coopnv_", "NVIDIA's cooperative matrices"},
+             {"matmul_coop_", "cooperative matrices"}};
+
 // Features, Properties: one extension's structures.
 template <typename Features, typename Properties>
 std::vector<Properties> list_all(const InstanceFunctions& fn, VkPhysicalDevice device, VkStructureType features_type,
@@ -29,37 +37,14 @@ std::vector<Properties> list_all(const InstanceFunctions& fn, VkPhysicalDevice d
 
 }  // namespace
 
-const char* shader_prefix(Tiles tiles) {
-    switch (tiles) {
-        case Tiles::kMatricesKhr:
-            return "matmul_coop_";
-        case Tiles::kMatricesNv:
-            return "matmul_coopnv_";
-        case Tiles::kHalves:
-            return "matmul_half_";
-        default:
-            return "matmul_";
-    }
-}
+const char* shader_prefix(Tiles tiles) { return kWays[static_cast<size_t>(tiles)].prefix; }
+const char* name_of(Tiles tiles) { return kWays[static_cast<size_t>(tiles)].name; }
 
 bool has_shaders(Tiles tiles) {
     const char* prefix = shader_prefix(tiles);
     const auto all = shaders();
     return std::any_of(all.begin(), all.end(),
                        [&](const Shader& shader) { return std::strncmp(shader.name, prefix, std::strlen(prefix)) == 0; });
-}
-
-const char* name_of(Tiles tiles) {
-    switch (tiles) {
-        case Tiles::kMatricesKhr:
-            return "cooperative matrices";
-        case Tiles::kMatricesNv:
-            return "NVIDIA's cooperative matrices";
-        case Tiles::kHalves:
-            return "half floats";
-        default:
-            return "float32";
-    }
 }
 
 std::vector<MatrixSizes> list_matrices_khr(const InstanceFunctions& fn, VkPhysicalDevice device) {
