@@ -21,9 +21,10 @@ constexpr int64_t kTilePieceRows = 256;
 // Rows of gate and of up whose products a thread keeps.
 constexpr int64_t kGatedRows = 128;
 
-int64_t bytes_of_row(const Matrix& weight) {
-    return static_cast<int64_t>(weight.n_cols / weight.type->block_len * weight.type->block_bytes);
+int64_t bytes_of_columns(const Matrix& weight, int64_t n) {
+    return n / static_cast<int64_t>(weight.type->block_len) * static_cast<int64_t>(weight.type->block_bytes);
 }
+int64_t bytes_of_row(const Matrix& weight) { return bytes_of_columns(weight, weight.n_cols); }
 
 // Types without a kernel are decoded to float32, some rows at a time.
 void multiply_decoded(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, int64_t n_rows,
@@ -70,36 +71,35 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
 
-// Bytes of a row of bfloat16: a line more than it has, so that the rows of a tile do not fall into one set of the first-level cache.
-int64_t bf16_bytes(int64_t n_cols) { return (2 * n_cols + 63) / 64 * 64 + 64; }
-
 // The same through bfloat16 tiles: columns outside, so that what all rows of a piece read of the source stays in a cache.
 void multiply_tiles(const Run& run, const DotKernel& kernel, RowForm form, const Product& product, int64_t first, int64_t n,
                     const std::byte* x, int64_t n_rows, ThreadScratch& scratch) {
-    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), x_stride = row_bytes(form, n_cols),
-                  panel_sums = tile_sums(n_rows);
+    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), panel_sums = tile_sums(n_rows);
+    const TiledRows rows = {n_rows, n_cols};
     const int n_terms = form == RowForm::kBf16Pair ? 2 : 1;
+    const TileKernels& tiles = *run.kernels.tiles;
     auto* sums = reinterpret_cast<float*>(scratch.sums.data());
     for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
-        const int64_t piece = std::min(n, kTilePieceRows);
+        const int64_t piece = std::min(n, kTilePieceRows), n_panels = (piece + kRowsOfTilePanel - 1) / kRowsOfTilePanel;
+        const auto weights_of = [&](int64_t column, int64_t panel) {
+            const int64_t r = panel * kRowsOfTilePanel;
+            return TileWeights{&kernel, product.weight.data + (first + r) * row_size + bytes_of_columns(product.weight, column), row_size,
+                               std::min(kRowsOfTilePanel, piece - r), std::min(kTilePanelColumns, n_cols - column), bytes_of_columns(product.weight, std::min(kTilePanelColumns, n_cols - column))};
+        };
+        std::byte* panel = scratch.panel.data();
         for (int64_t column = 0; column < n_cols; column += kTilePanelColumns) {
-            const int64_t some = std::min(kTilePanelColumns, n_cols - column);
-            for (int64_t r = 0; r < piece; r += kRowsOfTilePanel) {
-                kernel.expand_tiles(product.weight.data + (first + r) * row_size, row_size, std::min(kRowsOfTilePanel, piece - r), column,
-                                    some, scratch.panel.data());
+            for (int64_t p = 0; p < n_panels; p++) {
+                const bool is_last = p + 1 == n_panels && column + kTilePanelColumns >= n_cols;
+                const TileWeights next = is_last ? TileWeights() : p + 1 < n_panels ? weights_of(column, p + 1) : weights_of(column + kTilePanelColumns, 0);
+                tiles.expand(weights_of(column, p), panel);
                 for (int term = 0; term < n_terms; term++) {
-                    run.kernels.tiles->multiply(scratch.panel.data(), some, x + term * bf16_bytes(n_cols) + 2 * column, x_stride, n_rows,
-                                                sums + r / kRowsOfTilePanel * panel_sums, column == 0 && term == 0);
+                    tiles.multiply(panel, std::min(kTilePanelColumns, n_cols - column), x + term * rows.n_bytes(), rows, column,
+                                   sums + p * panel_sums, column == 0 && term == 0,
+                                   is_last || term + 1 < n_terms ? nullptr : &next);
                 }
             }
         }
-        for (int64_t i = 0; i < n_rows; i++) {
-            float* dst = product.dst + i * product.stride + (first - product.first_row);
-            for (int64_t r = 0; r < piece; r += 16) {
-                const float* tile = sums + r / kRowsOfTilePanel * panel_sums + (i / 16 * 2 + r / 16 % 2) * 256;
-                std::copy_n(tile + i % 16 * 16, std::min<int64_t>(16, piece - r), dst + r);
-            }
-        }
+        tiles.store_sums(sums, n_rows, piece, product.dst + (first - product.first_row), product.stride);
     }
 }
 
@@ -109,20 +109,17 @@ RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows) {
     const DotKernel* kernel = find_kernel(run, weight);
     if (kernel == nullptr) return RowForm::kFloats;
     const bool has_tiles =
-        run.kernels.tiles != nullptr && kernel->expand_tiles != nullptr && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0;
+        run.kernels.tiles != nullptr && run.kernels.tiles->has_tiles(*kernel) && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0;
     // Stored floats are multiplied as accurately as float32 sums.
     if (kernel->takes_floats) return has_tiles ? RowForm::kBf16Pair : RowForm::kFloats;
     return has_tiles ? RowForm::kBf16 : RowForm::kInt8;
 }
 
-int64_t row_bytes(RowForm form, int64_t n_cols) {
-    // Whoever takes kBf16 may read the pairs of another.
-    return form == RowForm::kInt8 ? RoundedLayout(n_cols).n_bytes : 2 * bf16_bytes(n_cols);
-}
-
-void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst) {
-    if (form == RowForm::kInt8) return run.kernels.round_row(src, n_cols, dst);
-    run.kernels.tiles->round_row(src, n_cols, dst, form == RowForm::kBf16Pair ? dst + bf16_bytes(n_cols) : nullptr);
+void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* rounded, int64_t i, int64_t n_rows) {
+    if (form == RowForm::kInt8) return run.kernels.round_row(src, n_cols, rounded + i * RoundedLayout(n_cols).n_bytes);
+    const TiledRows rows = {n_rows, n_cols};
+    std::byte* dst = rounded + rows.place(i);
+    run.kernels.tiles->round_row(src, n_cols, rows.step(i), dst, form == RowForm::kBf16Pair ? dst + rows.n_bytes() : nullptr);
 }
 
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
@@ -145,8 +142,7 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
 }
 
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {
-    const int64_t size = row_bytes(form, n_cols);
-    run.pool.parallel_for(n_rows, [&](int64_t r, int) { round_row(run, form, src + r * n_cols, n_cols, dst + r * size); });
+    run.pool.parallel_for(n_rows, [&](int64_t i, int) { round_row(run, form, src + i * n_cols, n_cols, dst, i, n_rows); });
 }
 
 namespace {
@@ -169,7 +165,7 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const int64_t row_size = bytes_of_row(weight);
     const std::byte* rows = weight.data + first * row_size;
     const auto* source = takes_floats ? reinterpret_cast<const std::byte*>(x) : rounded;
-    const int64_t stride = takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : row_bytes(RowForm::kInt8, weight.n_cols);
+    const int64_t stride = takes_floats ? weight.n_cols * static_cast<int64_t>(sizeof(float)) : RoundedLayout(weight.n_cols).n_bytes;
     float* dst = product.dst + (first - product.first_row);
     if (kernel->multiply == nullptr || n_rows < kernel->panels_from || weight.n_cols % kRoundedStep != 0)
         return kernel->dot(rows, row_size, n, weight.n_cols, source, stride, n_rows, dst, product.stride);

@@ -195,7 +195,7 @@ class MlaAttention {
             if (form == RowForm::kFloats)
                 std::copy_n(row, matrix.n_cols, floats + i * matrix.n_cols);
             else
-                round_row(run_, form, row, matrix.n_cols, rounded + i * row_bytes(form, matrix.n_cols));
+                round_row(run_, form, row, matrix.n_cols, rounded, i, n_rows_);
         }
         multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = own + first}, own + first, some, floats, rounded,
                       n_rows_, scratch);

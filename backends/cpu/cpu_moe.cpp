@@ -101,8 +101,7 @@ class Experts {
         const RowForm form = form_for(run_, matrix, e.n);
         float* copy = floats + i * matrix.n_cols;
         if (form != RowForm::kFloats)
-            round_row(run_, form, x, matrix.n_cols,
-                      rounded + e.first * RoundedLayout(matrix.n_cols).n_bytes + (i - e.first) * row_bytes(form, matrix.n_cols));
+            round_row(run_, form, x, matrix.n_cols, rounded + e.first * RoundedLayout(matrix.n_cols).n_bytes, i - e.first, e.n);
         else if (copy != x)
             std::copy_n(x, matrix.n_cols, copy);
     }

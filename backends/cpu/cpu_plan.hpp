@@ -97,13 +97,12 @@ struct Product {
     int64_t first_row = 0;  // the weight's row that dst begins with
 };
 
-// What a product of a weight with n_rows source rows reads of them. kBf16Pair is kBf16 and what that leaves, behind each row's kBf16:
+// What a product of a weight with n_rows source rows reads of them. kBf16Pair is kBf16 and, behind it, what that leaves:
 // the last, and so the largest, since it serves readers of both.
 enum class RowForm { kFloats, kInt8, kBf16, kBf16Pair };
 RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows);
-// Bytes from one rounded row to the next; no form takes more than kInt8 (RoundedLayout).
-int64_t row_bytes(RowForm form, int64_t n_cols);
-void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* dst);
+// Row i of the n_rows that `rounded` holds, which has RoundedLayout's bytes for each: no form takes more.
+void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* rounded, int64_t i, int64_t n_rows);
 // Rows [n_rows, n_cols] of float32, over all threads.
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
 

@@ -22,21 +22,53 @@ inline constexpr int64_t kRowsOfPanel = 16;
 // Codes, and at most a scale and a minimum for each 16 columns.
 constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + n_cols / 16 * 8); }
 
-// For processors with a matrix unit: columns [first, first + n_cols) of up to 32 weight rows, both multiples of 64 (256 for types of such
-// blocks), become tiles of bfloat16. `panel` has kTilePanelBytes for at most kTilePanelColumns columns.
-using ExpandTiles = void (*)(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel);
-inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512, kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2;
+// What the codes of a panel stand for: scale * (code - 2^shift), or scale * code where shift is 0, less the group's minimum if there are any.
+struct PanelForm {
+    int32_t bytes;  // of 256 columns of a stored row
+    int32_t group, shift;
+    bool has_minimums;
+};
+
+// Columns of up to 32 weight rows: n_cols of them from `rows` on, a multiple of 64 (256 for types of such blocks) and at most
+// kTilePanelColumns.
+struct DotKernel;
+struct TileWeights {
+    const DotKernel* kernel;
+    const std::byte* rows;
+    int64_t row_bytes, n_rows, n_cols, n_bytes;
+};
+inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512;
+// Bytes of a panel of tiles, and of the codes that it is made of.
+inline constexpr int64_t kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2 + panel_bytes(256);
 // Floats of what one panel sums.
 constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 
+// Activation rows of bfloat16 in the order of tiles: blocks of 16 rows, the last of which may have fewer, and within each block
+// [n_cols / 32, rounded up][its rows][32].
+struct TiledRows {
+    int64_t n_rows, n_cols;
+    constexpr int64_t row_bytes() const { return (n_cols + 31) / 32 * 64; }
+    constexpr int64_t n_bytes() const { return n_rows * row_bytes(); }
+    // Bytes from one piece of 32 columns of row i to the next.
+    constexpr int64_t step(int64_t i) const { return (n_rows - i / 16 * 16 < 16 ? n_rows % 16 : 16) * 64; }
+    constexpr int64_t place(int64_t i) const { return i / 16 * 16 * row_bytes() + i % 16 * 64; }
+};
+
+// For processors with a matrix unit.
 struct TileKernels {
-    // A float32 row [n] to bfloat16, padded to a multiple of 32. `rest`, unless null, takes what that leaves of it, to bfloat16 again: the
-    // sum of both keeps 16 bits.
-    void (*round_row)(const float* src, int64_t n, std::byte* dst, std::byte* rest);
-    // Adds the products of activation and weight rows over the panel's columns to `sums`: x [n_x] rows of bfloat16 that begin with the
-    // panel's first column, x_stride bytes apart. is_first: sums hold nothing yet. All are aligned to 64 bytes. Sums lie in tiles, which
-    // load and store several times faster than rows of a matrix: [n_x / 16, rounded up][2][16 activation rows][16 weight rows].
-    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first);
+    // A float32 row [n] to bfloat16, padded to a multiple of 32, pieces of 32 elements `step` bytes apart. `rest`, unless null, takes what
+    // that leaves of it, to bfloat16 again: the sum of both keeps 16 bits.
+    void (*round_row)(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest);
+    bool (*has_tiles)(const DotKernel& kernel);
+    // Weights become a panel of tiles of bfloat16, of kTilePanelBytes.
+    void (*expand)(const TileWeights& weights, std::byte* panel);
+    // Adds the products of x's columns from `first` on and the panel's n_cols columns to `sums`. is_first: sums hold nothing yet. All are
+    // aligned to 64 bytes. Sums lie in tiles, which load and store several times faster than rows of a matrix: [n_rows / 16, rounded up][2]
+    // [16 activation rows][16 weight rows]. Meanwhile the weights of `next`, unless null, are fetched.
+    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, const TiledRows& rows, int64_t first, float* sums,
+                     bool is_first, const TileWeights* next);
+    // dst[i * dst_stride + r] = the sum of activation row i of n_x and weight row r of n_rows; the panels' sums lie one after another.
+    void (*store_sums)(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride);
 };
 
 // F8_E4M3: bytes with a float32 factor for each 128 x 128 of a matrix, [n_rows / 128][n_cols / 128], both rounded up. `scales` are the
@@ -56,11 +88,10 @@ struct DotKernel {
     RowsDot dot;
     ExpandPanel expand;  // null: this instruction set has no panels
     MultiplyPanel multiply;
+    PanelForm form;
     int32_t panels_from;                                                   // source rows from which on expanding pays
     void (*widen)(const std::byte* row, int64_t n, float* dst) = nullptr;  // types of floats: a row of n as float32
-    ExpandTiles expand_tiles = nullptr;                                    // null: no tiles of this type
 };
-inline constexpr int32_t kMaxDots = 32;
 
 // Elements from `first` on of cached rows of one stored type, row_bytes apart; `first` is a multiple of 16. `next`, if not null: as many
 // rows that are wanted soon, which are fetched meanwhile.

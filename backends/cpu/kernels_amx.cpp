@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 
 #include "kernels_prologue.hpp"
 #include "ponder/ponder_backend.h"
@@ -21,7 +20,9 @@ namespace {
 
 #include "kernels_grids.hpp"
 
-constexpr int64_t kTileRows = 16, kTileBytes = 1024;
+#include "kernels_panels.hpp"
+
+constexpr int64_t kTileRows = 16, kTileBytes = 1024, kSums = 256;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
 
@@ -48,88 +49,100 @@ void configure(int64_t first, int64_t second) {
     _tile_loadconfig(&config);
 }
 
-template <class Block>
-inline __attribute__((always_inline)) void expand_block(const Block& block, __m512i* dst) {
-    constexpr int kGroups = Block::kStepLength / Block::kGroup;
-    alignas(64) float scales[16], offsets[16] = {};
-    block.template store_scales<1>(scales, offsets);
-    // value = scale * code - offset; what unsigned codes are too large by is part of the offset.
-    if constexpr (Block::kShift != 0 && Block::kShift != kSigned) {
-        for (int g = 0; g < kGroups; g++) offsets[g] += scales[g] * static_cast<float>(1 << Block::kShift);
-    }
-    unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
-        alignas(64) uint8_t bytes[kRoundedStep];
-        _mm512_store_si512(bytes, block.template codes<k>());
-        __m512 values[4];
-        for (int q = 0; q < 4; q++) {
-            const int g = static_cast<int>(k * kRoundedStep + 16 * q) / Block::kGroup;
-            const __m512 codes = Block::kShift == kSigned ? Vector::widen_i8x16(reinterpret_cast<const int8_t*>(bytes + 16 * q))
-                                                          : Vector::widen_u8x16(bytes + 16 * q);
-            values[q] = _mm512_fmsub_ps(codes, Vector::set(scales[g]), Vector::set(offsets[g]));
-        }
+// Sixteen columns of 16 rows, a row's in a lane, to half a tile: codes as kernels_panels.hpp lays them out.
+inline __attribute__((always_inline)) void expand_half_tile(const uint8_t* codes, __m512 scale, __m512 offset, std::byte* dst) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18,
+                                           2, 17, 1, 16, 0);
+    const __m512i last = _mm512_set1_epi32(255);
+    unrolled<4>([&]<int k>() __attribute__((always_inline)) {
+        const __m512i bytes = Vector::load(codes + 64 * k);
+        const __m512 a = Vector::to_floats(_mm512_and_si512(bytes, last)),
+                     b = Vector::to_floats(_mm512_and_si512(_mm512_srli_epi32(bytes, 8), last)),
+                     c = Vector::to_floats(_mm512_and_si512(_mm512_srli_epi32(bytes, 16), last)),
+                     d = Vector::to_floats(_mm512_srli_epi32(bytes, 24));
         // The function's first argument becomes the upper half.
-        for (int h = 0; h < 2; h++) dst[(2 * k + h) * kTileRows] = (__m512i)_mm512_cvtne2ps_pbh(values[2 * h + 1], values[2 * h]);
+        const auto pairs = [&](__m512 even, __m512 odd) __attribute__((always_inline)) {
+            const auto values = (__m512i)_mm512_cvtne2ps_pbh(_mm512_fmsub_ps(odd, scale, offset), _mm512_fmsub_ps(even, scale, offset));
+            return _mm512_permutexvar_epi16(order, values);
+        };
+        _mm512_storeu_si512(dst + 128 * k, pairs(a, b));
+        _mm512_storeu_si512(dst + 128 * k + 64, pairs(c, d));
     });
 }
 
-template <class Block>
-void expand_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel) {
-    constexpr int kTiles = Block::kStepLength / kTileColumns;
-    for (int64_t half = 0; half < 2; half++) {
-        const auto* p =
-            reinterpret_cast<const uint8_t*>(rows + half * kTileRows * row_bytes) + first / Block::kStepLength * Block::kStepBytes;
-        for (int64_t b = 0; b < n_cols / Block::kStepLength; b++) {
-            __m512i values[kTiles][kTileRows];
-            for (int64_t r = 0; r < kTileRows; r++) {
-                if (half * kTileRows + r < n_rows) {
-                    const uint8_t* block = p + r * row_bytes + b * Block::kStepBytes;
-                    prefetch<Block::kStepBytes>(block, kRowsOfTilePanel * row_bytes);  // the next panel's
-                    expand_block(Block(block), &values[0][r]);
-                } else {
-                    for (int t = 0; t < kTiles; t++) values[t][r] = _mm512_setzero_si512();
-                }
-            }
-            for (int t = 0; t < kTiles; t++)
-                Vector::interleave(values[t], reinterpret_cast<uint8_t*>(panel) + ((b * kTiles + t) * 2 + half) * kTileBytes);
-        }
+// Codes of 16 rows to every other tile from `dst` on.
+template <int group, bool has_minimums>
+void expand_codes(std::byte* codes, int64_t n_cols, float too_large, std::byte* dst) {
+    const PanelParts parts(codes, n_cols, group);
+    for (int64_t i = 0; i < n_cols / 16; i++) {
+        const int64_t at = i * 16 / group * kRowsOfPanel;
+        const __m512 scale = Vector::load_floats(parts.scales + at);
+        const __m512 offset = has_minimums ? Vector::load_floats(parts.mins + at) : Vector::multiply(scale, Vector::set(too_large));
+        expand_half_tile(parts.codes + i * 16 * kRowsOfPanel, scale, offset, dst + i / 2 * 2 * kTileBytes + i % 2 * (kTileBytes / 2));
     }
 }
 
 // Sixteen weight rows of BF16 are a tile already, but for the order.
-void expand_bf16_tiles(const std::byte* rows, int64_t row_bytes, int64_t n_rows, int64_t first, int64_t n_cols, std::byte* panel) {
-    for (int64_t t = 0; t < n_cols / kTileColumns; t++) {
+void expand_bf16(const TileWeights& weights, std::byte* panel) {
+    for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++) {
         for (int64_t half = 0; half < 2; half++) {
             __m512i values[kTileRows];
             for (int64_t r = 0; r < kTileRows; r++) {
                 const int64_t row = half * kTileRows + r;
-                values[r] = row < n_rows ? Vector::load(rows + row * row_bytes + 2 * first + t * kTileRowBytes) : _mm512_setzero_si512();
+                values[r] =
+                    row < weights.n_rows ? Vector::load(weights.rows + row * weights.row_bytes + t * kTileRowBytes) : _mm512_setzero_si512();
             }
             Vector::interleave(values, reinterpret_cast<uint8_t*>(panel) + (2 * t + half) * kTileBytes);
         }
     }
 }
 
-void round_row(const float* src, int64_t n, std::byte* dst, std::byte* rest) {
-    for (int64_t i = 0; i < n; i += 32) {
+// So few columns at a time that their codes stay in the first-level cache.
+void expand_tiles(const TileWeights& weights, std::byte* panel) {
+    const DotKernel& kernel = *weights.kernel;
+    if (kernel.type == PONDER_TYPE_BF16) return expand_bf16(weights, panel);
+    constexpr int64_t kColumns = 256;
+    const PanelForm& form = kernel.form;
+    const auto expand = form.group == 32 ? form.has_minimums ? expand_codes<32, true> : expand_codes<32, false>
+                        : form.has_minimums ? expand_codes<16, true> : expand_codes<16, false>;
+    const float too_large = form.shift != 0 ? static_cast<float>(1 << form.shift) : 0.0f;
+    std::byte* codes = panel + kRowsOfTilePanel * kTilePanelColumns * 2;
+    for (int64_t first = 0; first < weights.n_cols; first += kColumns) {
+        const int64_t some = weights.n_cols - first < kColumns ? weights.n_cols - first : kColumns;
+        for (int64_t half = 0; half < 2; half++) {
+            const int64_t left = weights.n_rows - half * kTileRows;
+            kernel.expand(weights.rows + half * kTileRows * weights.row_bytes + first / kColumns * kernel.form.bytes, weights.row_bytes,
+                          left < kTileRows ? left : kTileRows, some, codes);
+            expand(codes, some, too_large, panel + first / kTileColumns * 2 * kTileBytes + half * kTileBytes);
+        }
+    }
+}
+
+void round_row(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest) {
+    for (int64_t i = 0; i < n; i += kTileColumns, dst += step) {
         const auto lanes = [&](int64_t first) {
             const int64_t left = n - first;
             const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
             return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + first);
         };
         const __m512 low = lanes(i), high = lanes(i + 16);
-        _mm512_storeu_si512(dst + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        _mm512_storeu_si512(dst, (__m512i)_mm512_cvtne2ps_pbh(high, low));
         if (rest == nullptr) continue;
-        const __m512 low_left = _mm512_sub_ps(low, Vector::widen_bf16(dst + 2 * i)),
-                     high_left = _mm512_sub_ps(high, Vector::widen_bf16(dst + 2 * i + 32));
-        _mm512_storeu_si512(rest + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(high_left, low_left));
+        const __m512 low_left = _mm512_sub_ps(low, Vector::widen_bf16(dst)), high_left = _mm512_sub_ps(high, Vector::widen_bf16(dst + 32));
+        _mm512_storeu_si512(rest, (__m512i)_mm512_cvtne2ps_pbh(high_left, low_left));
+        rest += step;
     }
 }
 
+// Columns of one or two blocks of activation rows, and from one tile of theirs to the next.
+struct Source {
+    const std::byte *first, *second;
+    int64_t first_step, second_step;
+};
+
 // Up to 32 activation rows over a panel of 32 weight rows.
 template <bool has_second>
-inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride,
-                                                          float* sums, bool is_first) {
-    constexpr int64_t kSums = kTileBytes / sizeof(float);
+inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, Source x, float* sums, bool is_first) {
     if (is_first) {
         _tile_zero(0);
         _tile_zero(1);
@@ -145,19 +158,20 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
             _tile_loadd(3, sums + 3 * kSums, kTileRowBytes);
         }
     }
-    const std::byte* second = x + kTileRows * x_stride;
-    const auto row_bytes = static_cast<size_t>(x_stride);
-    for (int64_t k = 0; k < n_cols / kTileColumns; k++, panel += 2 * kTileBytes) {
+    for (int64_t k = 0; k < n_cols / kTileColumns; k++) {
+        // All loads first: a processor whose neighbour uses the same tiles hides little behind a product. Activations pass by the
+        // first-level cache, which is the panel's.
         _tile_loadd(6, panel, kTileRowBytes);
-        _tile_loadd(4, x + k * kTileRowBytes, row_bytes);
-        _tile_dpbf16ps(0, 4, 6);
+        _tile_stream_loadd(4, x.first, kTileRowBytes);
         _tile_loadd(7, panel + kTileBytes, kTileRowBytes);
+        if constexpr (has_second) _tile_stream_loadd(5, x.second, kTileRowBytes);
+        _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if constexpr (has_second) {
-            _tile_loadd(5, second + k * kTileRowBytes, row_bytes);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
+        panel += 2 * kTileBytes, x.first += x.first_step, x.second += x.second_step;
     }
     _tile_stored(0, sums, kTileRowBytes);
     _tile_stored(1, sums + kSums, kTileRowBytes);
@@ -167,31 +181,61 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
     }
 }
 
-void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_stride, int64_t n_x, float* sums, bool is_first) {
-    constexpr int64_t kBlock = 2 * kTileRows;
-    int64_t i = 0;
-    if (n_x >= kBlock) configure(kTileRows, kTileRows);
-    for (; i + kBlock <= n_x; i += kBlock) multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
-    if (const int64_t left = n_x - i; left > kTileRows) {
-        configure(kTileRows, left - kTileRows);
-        multiply_block<true>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
-    } else if (left > 0) {
-        configure(left, 1);
-        multiply_block<false>(panel, n_cols, x + i * x_stride, x_stride, sums + tile_sums(i), is_first);
+// Asks for weights, some at a time.
+class Fetch {
+  public:
+    Fetch(const TileWeights* weights, int64_t n_times)
+        : weights_(weights), lines_of_row_(weights != nullptr ? weights->n_bytes / 64 + 1 : 1),
+          n_(weights != nullptr ? weights->n_rows * lines_of_row_ : 0), step_((n_ + n_times - 1) / n_times) {}
+    void some() {
+        for (const int64_t end = n_ - done_ < step_ ? n_ : done_ + step_; done_ < end; done_++)
+            __builtin_prefetch(weights_->rows + done_ / lines_of_row_ * weights_->row_bytes + done_ % lines_of_row_ * 64, 0, 2);
     }
-    _tile_release();
-}
 
-template <class... Blocks>
-struct Expanders {
-    static ExpandTiles find(int32_t type) {
-        ExpandTiles found = nullptr;
-        ((found = Blocks::kType == type ? expand_tiles<Blocks> : found), ...);
-        return found;
-    }
+  private:
+    const TileWeights* weights_;
+    int64_t lines_of_row_, n_, step_, done_ = 0;
 };
 
-constexpr TileKernels kTileKernels = {round_row, multiply_tiles};
+void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, const TiledRows& rows, int64_t first, float* sums,
+                    bool is_first, const TileWeights* next) {
+    constexpr int64_t kBlock = 2 * kTileRows;
+    const int64_t n = rows.n_rows, row_bytes = rows.row_bytes();
+    const auto begin = [&](int64_t i) { return x + i * row_bytes + first / kTileColumns * rows.step(i); };
+    Fetch fetch(next, (n + kBlock - 1) / kBlock);
+    int64_t i = 0;
+    if (n >= kBlock) configure(kTileRows, kTileRows);
+    for (; i + kBlock <= n; i += kBlock) {
+        multiply_block<true>(panel, n_cols, {begin(i), begin(i + kTileRows), kTileBytes, kTileBytes}, sums + tile_sums(i), is_first);
+        fetch.some();
+    }
+    if (const int64_t left = n - i; left > kTileRows) {
+        configure(kTileRows, left - kTileRows);
+        multiply_block<true>(panel, n_cols, {begin(i), begin(i + kTileRows), kTileBytes, rows.step(i + kTileRows)}, sums + tile_sums(i),
+                             is_first);
+    } else if (left > 0) {
+        configure(left, 1);
+        multiply_block<false>(panel, n_cols, {begin(i), nullptr, rows.step(i), 0}, sums + tile_sums(i), is_first);
+    }
+    _tile_release();
+    fetch.some();
+}
+
+void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride) {
+    const int64_t panel_sums = tile_sums(n_x);
+    for (int64_t i = 0; i < n_x; i++, dst += dst_stride) {
+        const float* row = sums + i / kTileRows * 2 * kSums + i % kTileRows * kTileRows;
+        for (int64_t r = 0; r < n_rows; r += kTileRows) {
+            const uint32_t mask = n_rows - r >= kTileRows ? 0xffffu : (1u << (n_rows - r)) - 1u;
+            _mm512_mask_storeu_ps(dst + r, static_cast<__mmask16>(mask),
+                                  Vector::load_floats(row + r / kRowsOfTilePanel * panel_sums + r / kTileRows % 2 * kSums));
+        }
+    }
+}
+
+bool has_tiles(const DotKernel& kernel) { return kernel.type == PONDER_TYPE_BF16 || kernel.expand != nullptr; }
+
+constexpr TileKernels kTileKernels = {round_row, has_tiles, expand_tiles, multiply_tiles, store_sums};
 
 // Linux lends a process the tiles' state only if it asks.
 bool ask_for_tiles() {
@@ -205,16 +249,9 @@ const Kernels* amx_kernels() {
     static const bool can_run = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
                                 __builtin_cpu_supports("avx512bf16") && avx512_kernels() != nullptr && ask_for_tiles();
     if (!can_run) return nullptr;
-    static std::array<DotKernel, kMaxDots> dots;
     static const Kernels kernels = [] {
         Kernels table = *avx512_kernels();
-        for (int32_t i = 0; i < table.n_dots; i++) {
-            dots[static_cast<size_t>(i)] = table.dots[i];
-            const int32_t type = table.dots[i].type;
-            dots[static_cast<size_t>(i)].expand_tiles = type == PONDER_TYPE_BF16 ? expand_bf16_tiles : OfAllBlocks<Expanders>::find(type);
-        }
         table.name = "amx";
-        table.dots = dots.data();
         table.tiles = &kTileKernels;
         return table;
     }();

@@ -103,12 +103,14 @@ constexpr bool is_emulated(std::string_view feature) { return feature == "amx-ti
 }  // namespace ponder_test::amx
 
 #undef _tile_loadd
+#undef _tile_stream_loadd
 #undef _tile_stored
 #undef _tile_zero
 #undef _tile_dpbf16ps
 #define _tile_loadconfig(config) ponder_test::amx::load_config(config)
 #define _tile_release() static_cast<void>(ponder_test::amx::is_configured = false)
 #define _tile_loadd(tile, base, stride) ponder_test::amx::load(tile, base, stride)
+#define _tile_stream_loadd(tile, base, stride) ponder_test::amx::load(tile, base, stride)
 #define _tile_stored(tile, base, stride) ponder_test::amx::store(tile, base, stride)
 #define _tile_zero(tile) ponder_test::amx::zero(tile)
 #define _tile_dpbf16ps(sums, left, right) ponder_test::amx::multiply_bf16(sums, left, right)

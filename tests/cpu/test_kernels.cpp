@@ -28,6 +28,10 @@ const std::vector<Format> kFormats = {
     {21, 256, 110, {0}},    {19, 256, 50, {0}},     {29, 256, 56, {}},
 };
 
+struct alignas(64) Line {
+    std::byte bytes[64];
+};
+
 int n_failed = 0;
 
 void check(bool is_right, const char* kernels, int type, const char* what, double got, double expected) {
@@ -77,28 +81,37 @@ void compare_panels(const Kernels& kernels, const DotKernel& own, int type, cons
 void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const std::vector<std::byte>& rows, int64_t row_bytes,
                    int64_t n_rows, int64_t n_cols, const std::vector<float>& x, int64_t n_x, const std::vector<float>& expected,
                    double size) {
-    if (kernels.tiles == nullptr || own.expand_tiles == nullptr || n_cols % 64 != 0) return;
+    if (kernels.tiles == nullptr || !kernels.tiles->has_tiles(own) || n_cols % 64 != 0) return;
     constexpr int64_t kColumns = 256;  // several panels
     const bool is_pair = own.takes_floats;
-    const int64_t half = 2 * n_cols + 64, stride = 2 * half;
-    std::vector<std::byte> rounded(static_cast<size_t>(n_x * stride)), panel(kTilePanelBytes);
+    const TiledRows tiled = {n_x, n_cols};
+    std::vector<Line> rounded(static_cast<size_t>(2 * tiled.n_bytes()) / sizeof(Line)), panel(kTilePanelBytes / sizeof(Line)),
+        sums(static_cast<size_t>(tile_sums(n_x)) * sizeof(float) / sizeof(Line));
+    auto* first_row = reinterpret_cast<std::byte*>(rounded.data());
     for (int64_t i = 0; i < n_x; i++) {
-        std::byte* row = rounded.data() + i * stride;
-        kernels.tiles->round_row(x.data() + i * n_cols, n_cols, row, is_pair ? row + half : nullptr);
+        std::byte* row = first_row + tiled.place(i);
+        kernels.tiles->round_row(x.data() + i * n_cols, n_cols, tiled.step(i), row, is_pair ? row + tiled.n_bytes() : nullptr);
     }
-    std::vector<float> sums(static_cast<size_t>(tile_sums(n_x)), NAN);
-    for (int64_t first = 0; first < n_cols; first += kColumns) {
+    auto *panel_bytes = reinterpret_cast<std::byte*>(panel.data());
+    auto* all_sums = reinterpret_cast<float*>(sums.data());
+    const auto weights_of = [&](int64_t first) {
         const int64_t some = std::min(kColumns, n_cols - first);
-        own.expand_tiles(rows.data(), row_bytes, n_rows, first, some, panel.data());
-        for (int64_t at = 0; at < (is_pair ? stride : half); at += half)
-            kernels.tiles->multiply(panel.data(), some, rounded.data() + at + 2 * first, stride, n_x, sums.data(), first + at == 0);
-    }
-    for (int64_t i = 0; i < n_x; i++) {
-        for (int64_t r = 0; r < n_rows; r++) {
-            const float got = sums[static_cast<size_t>((i / 16 * 2 + r / 16) * 256 + i % 16 * 16 + r % 16)],
-                        exact = expected[static_cast<size_t>(i * n_rows + r)];
-            check(std::fabs(got - exact) <= (is_pair ? 2e-5 : 0x1p-5) * size, kernels.name, type, "a product from tiles", got, exact);
+        const auto bytes_of = [&](int64_t n) { return n * row_bytes / n_cols; };
+        return TileWeights{&own, rows.data() + bytes_of(first), row_bytes, n_rows, some, bytes_of(some)};
+    };
+    for (int64_t first = 0; first < n_cols; first += kColumns) {
+        const TileWeights weights = weights_of(first), next = first + kColumns < n_cols ? weights_of(first + kColumns) : weights;
+        kernels.tiles->expand(weights, panel_bytes);
+        for (int term = 0; term < (is_pair ? 2 : 1); term++) {
+            kernels.tiles->multiply(panel_bytes, weights.n_cols, first_row + term * tiled.n_bytes(), tiled, first, all_sums,
+                                    first == 0 && term == 0, term == 0 ? &next : nullptr);
         }
+    }
+    std::vector<float> got(static_cast<size_t>(n_x * n_rows), NAN);
+    kernels.tiles->store_sums(all_sums, n_x, n_rows, got.data(), n_rows);
+    for (size_t i = 0; i < got.size(); i++) {
+        check(std::fabs(got[i] - expected[i]) <= (is_pair ? 2e-5 : 0x1p-5) * size, kernels.name, type, "a product from tiles", got[i],
+              expected[i]);
     }
 }
 
