@@ -18,6 +18,8 @@ constexpr int64_t kTilesFrom = 32;
 constexpr int64_t kFewestPanelRows = 4;
 // Weight rows whose sums a thread keeps while it goes through the columns.
 constexpr int64_t kTilePieceRows = 256;
+// Rows of gate and of up whose sums it keeps.
+constexpr int64_t kGatedTileRows = kTilePieceRows / 2;
 // Rows of gate and of up whose products a thread keeps.
 constexpr int64_t kGatedRows = 128;
 
@@ -71,37 +73,48 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
 
-// The same through bfloat16 tiles: columns outside, so that what all rows of a piece read of the source stays in a cache.
-void multiply_tiles(const Run& run, const DotKernel& kernel, RowForm form, const Product& product, int64_t first, int64_t n,
-                    const std::byte* x, int64_t n_rows, ThreadScratch& scratch) {
-    const int64_t n_cols = product.weight.n_cols, row_size = bytes_of_row(product.weight), panel_sums = tile_sums(n_rows);
-    const TiledRows rows = {n_rows, n_cols};
-    const int n_terms = form == RowForm::kBf16Pair ? 2 : 1;
+// Sums of rows [first, first + n) of a matrix, n at most kTilePieceRows, through bfloat16 tiles: columns outside, so that what all of them
+// read of the source stays in a cache.
+void sum_tiles(const Run& run, const Matrix& weight, int64_t first, int64_t n, const std::byte* x, int64_t n_rows, float* sums,
+               ThreadScratch& scratch) {
+    const DotKernel& kernel = *find_kernel(run, weight);
     const TileKernels& tiles = *run.kernels.tiles;
-    auto* sums = reinterpret_cast<float*>(scratch.sums.data());
-    for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
-        const int64_t piece = std::min(n, kTilePieceRows), n_panels = (piece + kRowsOfTilePanel - 1) / kRowsOfTilePanel;
-        const auto weights_of = [&](int64_t column, int64_t panel) {
-            const int64_t r = panel * kRowsOfTilePanel;
-            return TileWeights{&kernel, product.weight.data + (first + r) * row_size + bytes_of_columns(product.weight, column), row_size,
-                               std::min(kRowsOfTilePanel, piece - r), std::min(kTilePanelColumns, n_cols - column), bytes_of_columns(product.weight, std::min(kTilePanelColumns, n_cols - column))};
-        };
-        std::byte* panel = scratch.panel.data();
-        for (int64_t column = 0; column < n_cols; column += kTilePanelColumns) {
-            for (int64_t p = 0; p < n_panels; p++) {
-                const bool is_last = p + 1 == n_panels && column + kTilePanelColumns >= n_cols;
-                const TileWeights next = is_last ? TileWeights() : p + 1 < n_panels ? weights_of(column, p + 1) : weights_of(column + kTilePanelColumns, 0);
-                tiles.expand(weights_of(column, p), panel);
-                for (int term = 0; term < n_terms; term++) {
-                    tiles.multiply(panel, std::min(kTilePanelColumns, n_cols - column), x + term * rows.n_bytes(), rows, column,
-                                   sums + p * panel_sums, column == 0 && term == 0,
-                                   is_last || term + 1 < n_terms ? nullptr : &next);
-                }
-            }
+    const TiledRows rows = {n_rows, weight.n_cols};
+    const int64_t row_size = bytes_of_row(weight), n_panels = (n + kRowsOfTilePanel - 1) / kRowsOfTilePanel,
+                  n_pieces = (weight.n_cols + kTilePanelColumns - 1) / kTilePanelColumns * n_panels;
+    const int n_terms = kernel.takes_floats ? 2 : 1;
+    const auto weights_of = [&](int64_t piece) {
+        const int64_t column = piece / n_panels * kTilePanelColumns, r = piece % n_panels * kRowsOfTilePanel,
+                      n_cols = std::min(kTilePanelColumns, weight.n_cols - column);
+        return TileWeights{.kernel = &kernel,
+                           .rows = weight.data + (first + r) * row_size + bytes_of_columns(weight, column),
+                           .row_bytes = row_size,
+                           .n_rows = std::min(kRowsOfTilePanel, n - r),
+                           .n_cols = n_cols,
+                           .n_bytes = bytes_of_columns(weight, n_cols)};
+    };
+    for (int64_t i = 0; i < n_pieces; i++) {
+        const TileWeights weights = weights_of(i), next = weights_of(std::min(i + 1, n_pieces - 1));
+        const int64_t column = i / n_panels * kTilePanelColumns;
+        tiles.expand(weights, scratch.panel.data());
+        for (int term = 0; term < n_terms; term++) {
+            tiles.multiply(scratch.panel.data(), weights.n_cols, x + term * rows.n_bytes(), rows, column,
+                           sums + i % n_panels * tile_sums(n_rows), column == 0 && term == 0, term == 0 ? &next : nullptr);
         }
-        tiles.store_sums(sums, n_rows, piece, product.dst + (first - product.first_row), product.stride);
     }
 }
+
+void multiply_tiles(const Run& run, const Product& product, int64_t first, int64_t n, const std::byte* x, int64_t n_rows,
+                    ThreadScratch& scratch) {
+    auto* sums = reinterpret_cast<float*>(scratch.sums.data());
+    for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
+        const int64_t some = std::min(n, kTilePieceRows);
+        sum_tiles(run, product.weight, first, some, x, n_rows, sums, scratch);
+        run.kernels.tiles->store_sums(sums, n_rows, some, product.dst + (first - product.first_row), product.stride);
+    }
+}
+
+bool is_tiled(RowForm form) { return form == RowForm::kBf16 || form == RowForm::kBf16Pair; }
 
 }  // namespace
 
@@ -154,8 +167,7 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
     const DotKernel* kernel = find_kernel(run, weight);
     const bool takes_floats = kernel == nullptr || kernel->takes_floats;
     const RowForm form = form_for(run, weight, n_rows);
-    if (form == RowForm::kBf16 || form == RowForm::kBf16Pair)
-        return multiply_tiles(run, *kernel, form, product, first, n, rounded, n_rows, scratch);
+    if (is_tiled(form)) return multiply_tiles(run, product, first, n, rounded, n_rows, scratch);
     if (takes_floats && multiply_floats(run, kernel, product, first, n, x, n_rows, scratch)) return;
     if (weight.scales != nullptr) {
         return run.kernels.f8.dot(weight.data + first * weight.n_cols, weight.scales, first, n, weight.n_cols, x, n_rows,
@@ -178,6 +190,23 @@ void multiply_weights(const Run& run, const Product& product, int64_t first, int
 
 }  // namespace
 
+bool takes_gated_tiles(const Run& run, const Matrix& gate, const Matrix& up, const Matrix& down, int64_t n_rows) {
+    return is_tiled(form_for(run, gate, n_rows)) && is_tiled(form_for(run, up, n_rows)) && form_for(run, down, n_rows) == RowForm::kBf16;
+}
+
+void gate_to_tiles(const Run& run, const GatedMatrices& matrices, int64_t first, int64_t n, const std::byte* x, int64_t n_rows,
+                   std::byte* hidden, ThreadScratch& scratch) {
+    const TiledRows rows = {n_rows, matrices.gate.n_rows - matrices.up_first};
+    auto* gates = reinterpret_cast<float*>(scratch.sums.data());
+    float* ups = gates + tile_sums(n_rows) * (kGatedTileRows / kRowsOfTilePanel);
+    for (const int64_t end = first + n; first < end; first += kGatedTileRows) {
+        const int64_t some = std::min(kGatedTileRows, end - first);
+        sum_tiles(run, matrices.gate, first, some, x, n_rows, gates, scratch);
+        sum_tiles(run, matrices.up, matrices.up_first + first, some, x, n_rows, ups, scratch);
+        run.kernels.tiles->store_gated(gates, ups, first, some, rows, hidden);
+    }
+}
+
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch) {
     multiply_weights(run, product, first, n, x, rounded, n_rows, scratch);
@@ -198,9 +227,7 @@ void round_source(const Run& run, std::span<const Product> products, const float
 }
 
 // Products of the same source rows.
-void multiply(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
-    if (n_rows == 0) return;
-    round_source(run, products, x, n_rows);
+void multiply(const Run& run, std::span<const Product> products, const float* x, const std::byte* rounded, int64_t n_rows) {
     int64_t n_matrix_rows = 0, n_pieces = 0;
     for (const Product& p : products) n_matrix_rows += p.weight.n_rows;
     const int64_t chunk = choose_chunk(run, n_matrix_rows, n_rows);
@@ -211,9 +238,15 @@ void multiply(const Run& run, std::span<const Product> products, const float* x,
         const Product* p = products.data();
         for (; count_pieces(*p) <= piece; p++) piece -= count_pieces(*p);
         const int64_t first = piece * chunk;
-        multiply_rows(run, *p, first, std::min(chunk, p->weight.n_rows - first), x, run.plan.rounded.data(), n_rows,
+        multiply_rows(run, *p, first, std::min(chunk, p->weight.n_rows - first), x, rounded, n_rows,
                       run.plan.threads[static_cast<size_t>(thread)]);
     });
+}
+
+void round_and_multiply(const Run& run, std::span<const Product> products, const float* x, int64_t n_rows) {
+    if (n_rows == 0) return;
+    round_source(run, products, x, n_rows);
+    multiply(run, products, x, run.plan.rounded.data(), n_rows);
 }
 
 Product product_of(const Run& run, const ponder_op& op) {
@@ -226,12 +259,12 @@ Product product_of(const Run& run, const ponder_op& op) {
 void matmul(const Run& run, std::span<const ponder_op> ops) {
     Product products[8];
     for (size_t i = 0; i < ops.size(); i++) products[i] = product_of(run, ops[i]);
-    multiply(run, std::span(products, ops.size()), run.rows(ops[0].src[0]), run.n_rows(ops[0].src[0]));
+    round_and_multiply(run, std::span(products, ops.size()), run.rows(ops[0].src[0]), run.n_rows(ops[0].src[0]));
 }
 
 void logits(const Run& run, std::span<const ponder_op> ops) {
     const Product product = product_of(run, ops[0]);
-    multiply(run, std::span(&product, 1), run.rows(ops[0].src[0]), run.batch.n_outputs);
+    round_and_multiply(run, std::span(&product, 1), run.rows(ops[0].src[0]), run.batch.n_outputs);
 }
 
 void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
@@ -256,6 +289,29 @@ void gated_matmul(const Run& run, std::span<const ponder_op> ops) {
         }
         for (int64_t r = 0; r < n_rows; r++) run.kernels.swiglu(values + r * n, values + (n_rows + r) * n, dst + r * width + first, n);
     });
+}
+
+void gated_ffn(const Run& run, std::span<const ponder_op> ops) {
+    const Product products[] = {product_of(run, ops[0]), product_of(run, ops[1])}, down = product_of(run, ops[3]);
+    const Matrix &gate = products[0].weight, &up = products[1].weight;
+    const int64_t n_rows = run.n_rows(ops[0].src[0]), width = gate.n_rows;
+    const bool is_biased = products[0].bias != nullptr || products[1].bias != nullptr;
+    if (is_biased || !takes_gated_tiles(run, gate, up, down.weight, n_rows)) {
+        gated_matmul(run, ops.first(3));
+        return matmul(run, ops.subspan(3));
+    }
+    round_source(run, products, run.rows(ops[0].src[0]), n_rows);
+    // What the operand would take as float32, from a line of the cache on.
+    const auto at = reinterpret_cast<uintptr_t>(run.rows(ops[2].dst[0]));
+    auto* hidden = reinterpret_cast<std::byte*>((at + 63) / 64 * 64);
+    const int64_t chunk = std::min(choose_chunk(run, width, n_rows), kGatedTileRows);
+    run.pool.parallel_for_runs((width + chunk - 1) / chunk, [&](int64_t piece, int thread) {
+        if (run.should_stop()) return;
+        const int64_t first = piece * chunk;
+        gate_to_tiles(run, {gate, up}, first, std::min(chunk, width - first), run.plan.rounded.data(), n_rows, hidden,
+                      run.plan.threads[static_cast<size_t>(thread)]);
+    });
+    multiply(run, std::span(&down, 1), nullptr, hidden, n_rows);
 }
 
 }  // namespace ponder::cpu

@@ -85,7 +85,9 @@ class Experts {
         });
         in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
-        by_places([&](int64_t i, const ExpertRows& e) { put_row(e.down, e, i, gates_ + i * n_ff_, gates_, hidden_); });
+        by_places([&](int64_t i, const ExpertRows& e) {
+            if (!takes_tiles(e)) put_row(e.down, e, i, gates_ + i * n_ff_, gates_, hidden_);
+        });
         in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
             const Product down = {.weight = e.down.get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
             multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
@@ -121,13 +123,20 @@ class Experts {
         });
     }
 
+    const Matrix& up_of(const ExpertRows& e) const { return is_fused_ ? e.gate.get() : e.up.get(); }
+    bool takes_tiles(const ExpertRows& e) const { return takes_gated_tiles(run_, e.gate.get(), up_of(e), e.down.get(), e.n); }
+
     void gate_and_up(const ExpertRows& e, int64_t first, int64_t n, ThreadScratch& scratch) {
         const float* x = rows_ + e.first * n_embd_;
         const std::byte* rounded = rounded_ + e.first * RoundedLayout(n_embd_).n_bytes;
+        const int64_t up_first = is_fused_ ? n_ff_ : 0;
+        const Matrix& up = up_of(e);
+        if (takes_tiles(e)) {
+            std::byte* hidden = hidden_ + e.first * RoundedLayout(n_ff_).n_bytes;
+            return gate_to_tiles(run_, {e.gate.get(), up, up_first}, first, n, rounded, e.n, hidden, scratch);
+        }
         float *gates = gates_ + e.first * n_ff_, *ups = ups_ + e.first * n_ff_;
         multiply_rows(run_, {.weight = e.gate.get(), .dst = gates, .stride = n_ff_}, first, n, x, rounded, e.n, scratch);
-        const int64_t up_first = is_fused_ ? n_ff_ : 0;
-        const Matrix& up = is_fused_ ? e.gate.get() : e.up.get();
         multiply_rows(run_, {.weight = up, .dst = ups, .stride = n_ff_, .first_row = up_first}, up_first + first, n, x, rounded, e.n,
                       scratch);
         for (int64_t i = 0; i < e.n; i++) {

@@ -110,6 +110,16 @@ void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, 
 // thread.
 void multiply_rows(const Run& run, const Product& product, int64_t first, int64_t n, const float* x, const std::byte* rounded,
                    int64_t n_rows, ThreadScratch& scratch);
+// Gate and up of one source, and where up's rows begin: behind gate's, if both are one matrix.
+struct GatedMatrices {
+    const Matrix &gate, &up;
+    int64_t up_first = 0;
+};
+// Whether gate_to_tiles serves what these matrices and `down`, which takes its result, read.
+bool takes_gated_tiles(const Run& run, const Matrix& gate, const Matrix& up, const Matrix& down, int64_t n_rows);
+// silu(gate) * up of rows [first, first + n) of the matrices, multiples of 32, as columns of the rows of kBf16 that `hidden` takes.
+void gate_to_tiles(const Run& run, const GatedMatrices& matrices, int64_t first, int64_t n, const std::byte* x, int64_t n_rows,
+                   std::byte* hidden, ThreadScratch& scratch);
 // Memory for products of max_rows source rows.
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes);
 
@@ -118,6 +128,7 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows);
 
 void matmul(const Run& run, std::span<const ponder_op> ops);        // products of one source
 void gated_matmul(const Run& run, std::span<const ponder_op> ops);  // gate, up and their swiglu
+void gated_ffn(const Run& run, std::span<const ponder_op> ops);     // the same and down, which alone reads it
 void logits(const Run& run, std::span<const ponder_op> ops);
 void swiglu(const Run& run, std::span<const ponder_op> ops);
 void rms_norm(const Run& run, std::span<const ponder_op> ops);

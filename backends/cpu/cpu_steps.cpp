@@ -34,6 +34,17 @@ size_t count_gated(const ponder_program& program, std::span<const ponder_op> ops
     return is_read ? 0 : 3;
 }
 
+// The same and the only product that reads its result.
+size_t count_gated_ffn(const ponder_program& program, std::span<const ponder_op> ops) {
+    if (count_gated(program, ops) == 0 || ops.size() < 4) return 0;
+    const int32_t gated = ops[2].dst[0];
+    if (ops[3].kind != PONDER_OP_MATMUL || ops[3].src[0] != gated) return 0;
+    const bool is_read = std::any_of(ops.begin() + 4, ops.end(), [gated](const ponder_op& op) {
+        return std::any_of(std::begin(op.src), std::end(op.src), [gated](int32_t id) { return id == gated; });
+    });
+    return is_read ? 0 : 4;
+}
+
 template <void (*Function)(const host::Run& run, const ponder_op& op)>
 void shared(const Run& run, std::span<const ponder_op> ops) {
     Function(run, ops[0]);
@@ -47,6 +58,7 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
+    {PONDER_OP_MATMUL, count_gated_ffn, gated_ffn},
     {PONDER_OP_MATMUL, count_gated, gated_matmul},
     {PONDER_OP_MATMUL, count_products, matmul},
     {PONDER_OP_LOGITS, one_op, logits},

@@ -69,6 +69,8 @@ struct TileKernels {
                      bool is_first, const TileWeights* next);
     // dst[i * dst_stride + r] = the sum of activation row i of n_x and weight row r of n_rows; the panels' sums lie one after another.
     void (*store_sums)(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride);
+    // The same of silu(gate) * up, as columns [first, first + n_cols) of `rows`, both multiples of 32.
+    void (*store_gated)(const float* gates, const float* ups, int64_t first, int64_t n_cols, const TiledRows& rows, std::byte* dst);
 };
 
 // F8_E4M3: bytes with a float32 factor for each 128 x 128 of a matrix, [n_rows / 128][n_cols / 128], both rounded up. `scales` are the

@@ -22,6 +22,8 @@ namespace {
 
 #include "kernels_panels.hpp"
 
+#include "kernels_exponential.hpp"
+
 constexpr int64_t kTileRows = 16, kTileBytes = 1024, kSums = 256;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
@@ -233,9 +235,23 @@ void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int6
     }
 }
 
+void store_gated(const float* gates, const float* ups, int64_t first, int64_t n_cols, const TiledRows& rows, std::byte* dst) {
+    const int64_t panel_sums = tile_sums(rows.n_rows);
+    for (int64_t i = 0; i < rows.n_rows; i++) {
+        const int64_t row = i / kTileRows * 2 * kSums + i % kTileRows * kTileRows, step = rows.step(i);
+        std::byte* to = dst + rows.place(i) + first / kTileColumns * step;
+        for (int64_t r = 0; r < n_cols; r += kTileColumns, to += step) {
+            const float *gate = gates + row + r / kRowsOfTilePanel * panel_sums, *up = ups + (gate - gates);
+            const __m512 low = gated(Vector::load_floats(gate), Vector::load_floats(up)),
+                         high = gated(Vector::load_floats(gate + kSums), Vector::load_floats(up + kSums));
+            _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+    }
+}
+
 bool has_tiles(const DotKernel& kernel) { return kernel.type == PONDER_TYPE_BF16 || kernel.expand != nullptr; }
 
-constexpr TileKernels kTileKernels = {round_row, has_tiles, expand_tiles, multiply_tiles, store_sums};
+constexpr TileKernels kTileKernels = {round_row, has_tiles, expand_tiles, multiply_tiles, store_sums, store_gated};
 
 // Linux lends a process the tiles' state only if it asks.
 bool ask_for_tiles() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops over float32 rows: rounding, activations, norms, exponentials.
+#include "kernels_exponential.hpp"
 
 // Rounds 256 elements, 32 a scale. Where 32 are not all finite they have no codes and a scale that is not a number.
 // Of the four scales that give the largest element the code 127, 126, 125 or 124, the one is taken whose codes c come nearest to the
@@ -109,19 +110,6 @@ void round_row(const float* src, int64_t n, std::byte* dst) {
 #endif
 }
 
-// e^x, relative error below 2e-7: x = n ln 2 + r, and a polynomial in r (Cephes' coefficients). Below -87 it is the smallest normal number.
-inline Vector::Floats exponential(Vector::Floats x) {
-    x = Vector::smaller(Vector::larger(x, Vector::set(-87.0f)), Vector::set(88.0f));
-    const Vector::Floats n = Vector::round_to_even(Vector::multiply(x, Vector::set(1.44269504f)));
-    Vector::Floats r = Vector::fma(n, Vector::set(-0.693359375f), x);
-    r = Vector::fma(n, Vector::set(2.12194440e-4f), r);
-    Vector::Floats p = Vector::set(1.9875691500e-4f);
-    constexpr float kCoefficients[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-    for (const float c : kCoefficients) p = Vector::fma(p, r, Vector::set(c));
-    p = Vector::add(Vector::fma(p, Vector::multiply(r, r), r), Vector::set(1.0f));
-    return Vector::multiply(p, Vector::power_of_two(n));
-}
-
 // Calls body(i, n) for runs of up to 16 of n elements; only the last may be shorter.
 template <class Body>
 inline __attribute__((always_inline)) void by_lanes(int64_t n, const Body& body) {
@@ -147,9 +135,7 @@ inline void store_some(float* p, Vector::Floats x, int n) {
 void swiglu(const float* gate, const float* up, float* dst, int64_t n) {
     by_lanes(
         n, [&](int64_t i, int some) __attribute__((always_inline)) {
-            const Vector::Floats g = load_some(gate + i, some), one = Vector::set(1.0f);
-            const Vector::Floats silu = Vector::divide(g, Vector::add(one, exponential(Vector::subtract(Vector::zero(), g))));
-            store_some(dst + i, Vector::multiply(silu, load_some(up + i, some)), some);
+            store_some(dst + i, gated(load_some(gate + i, some), load_some(up + i, some)), some);
         });
 }
 
