@@ -99,10 +99,93 @@ void expand_bf16(const TileWeights& weights, std::byte* panel) {
     }
 }
 
-// So few columns at a time that their codes stay in the first-level cache.
-void expand_tiles(const TileWeights& weights, std::byte* panel) {
+// Formats of four bits: what a code stands for before scale and minimum, and where the codes of two groups of 32 lie.
+template <class Block>
+struct FourBits;
+
+// A group's codes in the lower halves of 32 bytes, the next one's in the upper.
+template <>
+struct FourBits<BlockQ4K> {
+    static __m512 levels() { return _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }
+    template <int k>
+    static void load(const BlockQ4K& block, __m512i& first, __m512i& second) {
+        const __m512i pairs = _mm512_cvtepu8_epi16(Vector::load32(block.low + 32 * k));
+        first = _mm512_and_si512(pairs, _mm512_set1_epi16(15));
+        second = _mm512_srli_epi16(pairs, 4);
+    }
+};
+
+// Sixteen codes of a group in the lower halves of 16 bytes, sixteen in the upper.
+template <int offset>
+struct BlocksOfFourBits {
+    template <int, class Block>
+    static void load(const Block& block, __m512i& first, __m512i& second) {
+        const auto codes = [](const uint8_t* p) __attribute__((always_inline)) {
+            const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_broadcastsi128_si256(Vector::load16(p + offset)));
+            const __m512i shifts = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(4), 1);
+            return _mm512_and_si512(_mm512_srlv_epi16(pairs, shifts), _mm512_set1_epi16(15));
+        };
+        first = codes(block.p);
+        second = codes(block.q);
+    }
+};
+template <>
+struct FourBits<BlockQ40> : BlocksOfFourBits<2> {
+    static __m512 levels() { return _mm512_sub_ps(FourBits<BlockQ4K>::levels(), _mm512_set1_ps(8.0f)); }
+};
+template <>
+struct FourBits<BlockQ41> : BlocksOfFourBits<4> {
+    static __m512 levels() { return FourBits<BlockQ4K>::levels(); }
+};
+template <>
+struct FourBits<BlockIq4Nl> : BlocksOfFourBits<2> {
+    static __m512 levels() { return Vector::widen_i8x16(kIq4Levels); }
+};
+template <>
+struct FourBits<BlockMxfp4> : BlocksOfFourBits<1> {
+    static __m512 levels() { return Vector::widen_i8x16(kE2m1Doubled); }
+};
+
+// Sixteen numbers of each of two groups are all that their codes can stand for: they are looked up.
+template <class Block>
+void expand_four_bits(const TileWeights& weights, std::byte* panel) {
+    constexpr int kTiles = Block::kStepLength / kTileColumns;
+    const __m512 levels = FourBits<Block>::levels();
+    for (int64_t half = 0; half < 2; half++) {
+        for (int64_t b = 0; b < weights.n_cols / Block::kStepLength; b++) {
+            __m512i values[kTiles][kTileRows];
+            for (int64_t r = 0; r < kTileRows; r++) {
+                const int64_t row = half * kTileRows + r;
+                if (row >= weights.n_rows) {
+                    for (int t = 0; t < kTiles; t++) values[t][r] = _mm512_setzero_si512();
+                    continue;
+                }
+                const Block block(reinterpret_cast<const uint8_t*>(weights.rows + row * weights.row_bytes) + b * Block::kStepBytes);
+                float scales[kTiles], mins[kTiles] = {};
+                block.template store_scales<1>(scales, mins);
+                // From memory a number comes to all lanes for nothing; GCC would take each out of a register instead.
+                asm volatile("" : "+m"(scales), "+m"(mins));
+                unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
+                    const auto numbers = [&](int g) __attribute__((always_inline)) {
+                        return _mm512_fmsub_ps(levels, Vector::set(scales[g]), Vector::set(mins[g]));
+                    };
+                    // The function's first argument becomes the upper half.
+                    const auto table = (__m512i)_mm512_cvtne2ps_pbh(numbers(2 * k + 1), numbers(2 * k));
+                    __m512i first, second;
+                    FourBits<Block>::template load<k>(block, first, second);
+                    values[2 * k][r] = _mm512_permutexvar_epi16(first, table);
+                    values[2 * k + 1][r] = _mm512_permutexvar_epi16(_mm512_or_si512(second, _mm512_set1_epi16(16)), table);
+                });
+            }
+            for (int t = 0; t < kTiles; t++)
+                Vector::interleave(values[t], reinterpret_cast<uint8_t*>(panel) + ((b * kTiles + t) * 2 + half) * kTileBytes);
+        }
+    }
+}
+
+// All others. So few columns at a time that their codes stay in the first-level cache.
+void expand_panels(const TileWeights& weights, std::byte* panel) {
     const DotKernel& kernel = *weights.kernel;
-    if (kernel.type == PONDER_TYPE_BF16) return expand_bf16(weights, panel);
     constexpr int64_t kColumns = 256;
     const PanelForm& form = kernel.form;
     const auto expand = form.group == 32 ? form.has_minimums ? expand_codes<32, true> : expand_codes<32, false>
@@ -113,10 +196,22 @@ void expand_tiles(const TileWeights& weights, std::byte* panel) {
         const int64_t some = weights.n_cols - first < kColumns ? weights.n_cols - first : kColumns;
         for (int64_t half = 0; half < 2; half++) {
             const int64_t left = weights.n_rows - half * kTileRows;
-            kernel.expand(weights.rows + half * kTileRows * weights.row_bytes + first / kColumns * kernel.form.bytes, weights.row_bytes,
+            kernel.expand(weights.rows + half * kTileRows * weights.row_bytes + first / kColumns * form.bytes, weights.row_bytes,
                           left < kTileRows ? left : kTileRows, some, codes);
             expand(codes, some, too_large, panel + first / kTileColumns * 2 * kTileBytes + half * kTileBytes);
         }
+    }
+}
+
+void expand_tiles(const TileWeights& weights, std::byte* panel) {
+    switch (weights.kernel->type) {
+        case PONDER_TYPE_BF16: return expand_bf16(weights, panel);
+        case BlockQ4K::kType: return expand_four_bits<BlockQ4K>(weights, panel);
+        case BlockQ40::kType: return expand_four_bits<BlockQ40>(weights, panel);
+        case BlockQ41::kType: return expand_four_bits<BlockQ41>(weights, panel);
+        case BlockIq4Nl::kType: return expand_four_bits<BlockIq4Nl>(weights, panel);
+        case BlockMxfp4::kType: return expand_four_bits<BlockMxfp4>(weights, panel);
+        default: return expand_panels(weights, panel);
     }
 }
 
