@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Row-wise operators: embedding, rotary embedding, cache writes, sums, gathers, transfers.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -20,19 +21,29 @@ void rope(const Run& run, const ponder_op& op) {
     const int64_t width = run.width(op.src[0]);
     float* x = run.rows(op.src[0]);
     const bool is_adjacent = p.style == PONDER_ROPE_ADJACENT;
-    const int n_pairs = p.n_rot / 2;
+    const int64_t n_pairs = p.n_rot / 2, step = is_adjacent ? 2 : 1;
     run.pool.parallel_for(run.batch.n_rows, [&](int64_t r, int) {
-        for (int i = 0; i < n_pairs; i++) {
-            const double angle = double{frequencies[i]} * run.batch.positions[r];
-            const float cosine = static_cast<float>(std::cos(angle)) * p.magnitude;
-            const float sine = static_cast<float>(std::sin(angle)) * p.magnitude;
-            for (int head = 0; head < p.n_heads; head++) {
-                float* pair = x + r * width + int64_t{head} * p.head_dim + p.n_before;
-                float& a = pair[is_adjacent ? 2 * i : i];
-                float& b = pair[is_adjacent ? 2 * i + 1 : i + n_pairs];
-                const float rotated = a * cosine - b * sine;
-                b = a * sine + b * cosine;
-                a = rotated;
+        // Some pairs of all heads at a time: their angles are the same.
+        constexpr int64_t kPairs = 64;
+        float cosines[kPairs], sines[kPairs];
+        for (int64_t first = 0; first < n_pairs; first += kPairs) {
+            const int64_t n = std::min(kPairs, n_pairs - first);
+            for (int64_t i = 0; i < n; i++) {
+                const double angle = double{frequencies[first + i]} * run.batch.positions[r];
+                cosines[i] = static_cast<float>(std::cos(angle)) * p.magnitude;
+                sines[i] = static_cast<float>(std::sin(angle)) * p.magnitude;
+            }
+            for (int64_t head = 0; head < p.n_heads; head++) {
+                float* pairs = x + r * width + head * p.head_dim + p.n_before + first * step;
+                const auto rotate = [&](float& a, float& b, int64_t i) {
+                    const float rotated = a * cosines[i] - b * sines[i];
+                    b = a * sines[i] + b * cosines[i];
+                    a = rotated;
+                };
+                if (is_adjacent)
+                    for (int64_t i = 0; i < n; i++) rotate(pairs[2 * i], pairs[2 * i + 1], i);
+                else
+                    for (int64_t i = 0; i < n; i++) rotate(pairs[i], pairs[i + n_pairs], i);
             }
         }
     });
