@@ -22,16 +22,18 @@ inline constexpr int64_t kRowsOfPanel = 16;
 // Codes, and at most a scale and a minimum for each 16 columns.
 constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + n_cols / 16 * 8); }
 
-// What the codes of a panel stand for: scale * (code - 2^shift), or scale * code where shift is 0, less the group's minimum if there are any.
+// What the codes of a panel stand for: scale * (code - 2^shift), or scale * code where shift is 0, less the group's minimum if there are
+// any.
 struct PanelForm {
     int32_t bytes;  // of 256 columns of a stored row
     int32_t group, shift;
     bool has_minimums;
 };
 
-// Columns of up to 32 weight rows: n_cols of them from `rows` on, a multiple of 64 (256 for types of such blocks) and at most
-// kTilePanelColumns.
 struct DotKernel;
+
+// Columns of up to 32 weight rows: n_cols of them, n_bytes long, from `rows` on, a multiple of 64 (256 for types of such blocks) and at
+// most kTilePanelColumns.
 struct TileWeights {
     const DotKernel* kernel;
     const std::byte* rows;

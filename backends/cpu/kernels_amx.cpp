@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-
 #include "kernels_prologue.hpp"
 #include "ponder/ponder_backend.h"
 
@@ -53,8 +52,8 @@ void configure(int64_t first, int64_t second) {
 
 // Sixteen columns of 16 rows, a row's in a lane, to half a tile: codes as kernels_panels.hpp lays them out.
 inline __attribute__((always_inline)) void expand_half_tile(const uint8_t* codes, __m512 scale, __m512 offset, std::byte* dst) {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18,
-                                           2, 17, 1, 16, 0);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
+                                           18, 2, 17, 1, 16, 0);
     const __m512i last = _mm512_set1_epi32(255);
     unrolled<4>([&]<int k>() __attribute__((always_inline)) {
         const __m512i bytes = Vector::load(codes + 64 * k);
@@ -91,8 +90,8 @@ void expand_bf16(const TileWeights& weights, std::byte* panel) {
             __m512i values[kTileRows];
             for (int64_t r = 0; r < kTileRows; r++) {
                 const int64_t row = half * kTileRows + r;
-                values[r] =
-                    row < weights.n_rows ? Vector::load(weights.rows + row * weights.row_bytes + t * kTileRowBytes) : _mm512_setzero_si512();
+                values[r] = row < weights.n_rows ? Vector::load(weights.rows + row * weights.row_bytes + t * kTileRowBytes)
+                                                 : _mm512_setzero_si512();
             }
             Vector::interleave(values, reinterpret_cast<uint8_t*>(panel) + (2 * t + half) * kTileBytes);
         }
@@ -188,8 +187,9 @@ void expand_panels(const TileWeights& weights, std::byte* panel) {
     const DotKernel& kernel = *weights.kernel;
     constexpr int64_t kColumns = 256;
     const PanelForm& form = kernel.form;
-    const auto expand = form.group == 32 ? form.has_minimums ? expand_codes<32, true> : expand_codes<32, false>
-                        : form.has_minimums ? expand_codes<16, true> : expand_codes<16, false>;
+    const auto expand = form.group == 32    ? form.has_minimums ? expand_codes<32, true> : expand_codes<32, false>
+                           : form.has_minimums ? expand_codes<16, true>
+                                            : expand_codes<16, false>;
     const float too_large = form.shift != 0 ? static_cast<float>(1 << form.shift) : 0.0f;
     std::byte* codes = panel + kRowsOfTilePanel * kTilePanelColumns * 2;
     for (int64_t first = 0; first < weights.n_cols; first += kColumns) {
@@ -205,13 +205,20 @@ void expand_panels(const TileWeights& weights, std::byte* panel) {
 
 void expand_tiles(const TileWeights& weights, std::byte* panel) {
     switch (weights.kernel->type) {
-        case PONDER_TYPE_BF16: return expand_bf16(weights, panel);
-        case BlockQ4K::kType: return expand_four_bits<BlockQ4K>(weights, panel);
-        case BlockQ40::kType: return expand_four_bits<BlockQ40>(weights, panel);
-        case BlockQ41::kType: return expand_four_bits<BlockQ41>(weights, panel);
-        case BlockIq4Nl::kType: return expand_four_bits<BlockIq4Nl>(weights, panel);
-        case BlockMxfp4::kType: return expand_four_bits<BlockMxfp4>(weights, panel);
-        default: return expand_panels(weights, panel);
+        case PONDER_TYPE_BF16:
+            return expand_bf16(weights, panel);
+        case BlockQ4K::kType:
+            return expand_four_bits<BlockQ4K>(weights, panel);
+        case BlockQ40::kType:
+            return expand_four_bits<BlockQ40>(weights, panel);
+        case BlockQ41::kType:
+            return expand_four_bits<BlockQ41>(weights, panel);
+        case BlockIq4Nl::kType:
+            return expand_four_bits<BlockIq4Nl>(weights, panel);
+        case BlockMxfp4::kType:
+            return expand_four_bits<BlockMxfp4>(weights, panel);
+        default:
+            return expand_panels(weights, panel);
     }
 }
 
@@ -282,8 +289,10 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
 class Fetch {
   public:
     Fetch(const TileWeights* weights, int64_t n_times)
-        : weights_(weights), lines_of_row_(weights != nullptr ? weights->n_bytes / 64 + 1 : 1),
-          n_(weights != nullptr ? weights->n_rows * lines_of_row_ : 0), step_((n_ + n_times - 1) / n_times) {}
+        : weights_(weights),
+          lines_of_row_(weights != nullptr ? weights->n_bytes / 64 + 1 : 1),
+          n_(weights != nullptr ? weights->n_rows * lines_of_row_ : 0),
+          step_((n_ + n_times - 1) / n_times) {}
     void some() {
         for (const int64_t end = n_ - done_ < step_ ? n_ : done_ + step_; done_ < end; done_++)
             __builtin_prefetch(weights_->rows + done_ / lines_of_row_ * weights_->row_bytes + done_ % lines_of_row_ * 64, 0, 2);

@@ -134,9 +134,8 @@ inline void store_some(float* p, Vector::Floats x, int n) {
 
 void swiglu(const float* gate, const float* up, float* dst, int64_t n) {
     by_lanes(
-        n, [&](int64_t i, int some) __attribute__((always_inline)) {
-            store_some(dst + i, gated(load_some(gate + i, some), load_some(up + i, some)), some);
-        });
+        n, [&](int64_t i, int some)
+               __attribute__((always_inline)) { store_some(dst + i, gated(load_some(gate + i, some), load_some(up + i, some)), some); });
 }
 
 double add_and_square(float* x, const float* delta, int64_t n) {

@@ -92,7 +92,7 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
         std::byte* row = first_row + tiled.place(i);
         kernels.tiles->round_row(x.data() + i * n_cols, n_cols, tiled.step(i), row, is_pair ? row + tiled.n_bytes() : nullptr);
     }
-    auto *panel_bytes = reinterpret_cast<std::byte*>(panel.data());
+    auto* panel_bytes = reinterpret_cast<std::byte*>(panel.data());
     auto* all_sums = reinterpret_cast<float*>(sums.data());
     const auto weights_of = [&](int64_t first) {
         const int64_t some = std::min(kColumns, n_cols - first);
