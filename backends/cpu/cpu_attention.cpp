@@ -220,6 +220,73 @@ void attend_rows(const Run& run, const AttentionItem& item, ThreadScratch& scrat
         finish(cache, sums + i * item.n_heads * v_padded, states + i * item.n_heads, item.n_heads, item.dst + i * item.dst_stride);
 }
 
+// Memory of attend_tiles: queries, weights, keys and values as TileKernels has them, in bytes from its start.
+struct SplitMemory {
+    SplitMemory(int64_t n_queries, int64_t k_dim, int64_t v_dim)
+        : weights(2 * TiledRows{n_queries, k_dim}.n_bytes()),
+          keys(weights + 2 * TiledRows{n_queries, kTileTokens}.n_bytes()),
+          values(keys + 2 * split_bytes(k_dim, kTileTokens)),
+          n_bytes(values + 2 * split_bytes(kTileTokens, v_dim)) {}
+    int64_t weights, keys, values, n_bytes;
+};
+
+// Whether attend_tiles serves: for many queries, and where the cache has rounded already what it holds to half floats or less.
+constexpr int64_t kTiledQueries = 32;
+bool takes_tiles(const Run& run, const AttentionItem& item) {
+    return run.kernels.tiles != nullptr && run.program.kv_type != PONDER_TYPE_F32 && item.maps == nullptr && item.n_rows > 1 &&
+           item.n_rows * item.n_heads >= kTiledQueries;
+}
+
+// The same in tiles of a matrix unit.
+void attend_tiles(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
+    const TileKernels& tiles = *run.kernels.tiles;
+    const CachedHeads& cache = item.cache;
+    const Cache rows(run, cache, run.batch.sequences[item.first_row]);
+    const int64_t k_padded = padded(cache.k_dim), v_padded = padded(cache.v_dim), n_queries = item.n_rows * item.n_heads;
+    const SplitMemory memory(n_queries, cache.k_dim, cache.v_dim);
+    std::byte *queries = scratch.split.data(), *weights = queries + memory.weights, *split_keys = queries + memory.keys,
+              *split_values = queries + memory.values;
+    float *keys = scratch.keys.data(), *values = scratch.values.data(), *scores = scratch.scores.data(),
+          *sums = scratch.sums_of_heads.data(), *query = scratch.queries.data();
+    auto* states = reinterpret_cast<State*>(scratch.state.data());
+    const auto position = [&](int64_t row) { return int64_t{run.batch.positions[item.first_row + row]}; };
+    const auto put = [&](const float* src, const TiledRows& to, int64_t i, std::byte* dst) {
+        dst += to.place(i);
+        tiles.round_row(src, to.n_cols, to.step(i), dst, dst + to.n_bytes());
+    };
+    const TiledRows of_queries = {n_queries, cache.k_dim};
+    for (int64_t i = 0; i < n_queries; i++) {
+        copy_padded(item.q + i / item.n_heads * item.q_stride + i % item.n_heads * cache.k_dim, 0, 1, cache.k_dim, item.scale, query,
+                    k_padded);
+        put(query, of_queries, i, queries);
+    }
+    std::fill_n(sums, n_queries * v_padded, 0.0f);
+    std::fill_n(states, n_queries, State{});
+    const int64_t end = position(item.n_rows - 1) + 1;
+    for (int64_t first = 0, begin = 0; first < end; first += kTileTokens) {
+        if (run.should_stop()) return;
+        const int64_t n = std::min(kTileTokens, end - first);
+        while (position(begin) < first) begin++;  // rows before the tile see nothing of it
+        const int64_t first_query = begin * item.n_heads / 16 * 16;
+        rows.gather(rows.keys(), first, first + n, keys);
+        tiles.split_turned(keys, k_padded, cache.k_dim, padded(n), split_keys);
+        tiles.multiply_split(queries, of_queries, first_query, split_keys, padded(n), scores, kTileTokens, false);
+        const TiledRows of_weights = {n_queries - first_query, n};
+        for (int64_t i = first_query; i < n_queries; i++) {
+            float* own = scores + (i - first_query) * kTileTokens;
+            const int64_t n_seen = std::clamp<int64_t>(position(i / item.n_heads) + 1 - first, 0, n);
+            if (n_seen > 0) advance(run, states[i], own, n_seen, sums + i * v_padded, v_padded);
+            std::fill_n(own + n_seen, n - n_seen, 0.0f);
+            put(own, of_weights, i - first_query, weights);
+        }
+        if (cache.has_values) rows.gather(rows.values(), first, first + n, values);
+        tiles.split(cache.has_values ? values : keys, cache.has_values ? v_padded : k_padded, n, v_padded, split_values);
+        tiles.multiply_split(weights, of_weights, 0, split_values, v_padded, sums + first_query * v_padded, v_padded, true);
+    }
+    for (int64_t i = 0; i < item.n_rows; i++)
+        finish(cache, sums + i * item.n_heads * v_padded, states + i * item.n_heads, item.n_heads, item.dst + i * item.dst_stride);
+}
+
 void grow(size_t& size, int64_t n) { size = std::max(size, static_cast<size_t>(n)); }
 
 }  // namespace
@@ -233,6 +300,7 @@ void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_di
     grow(sizes.scores, n_queries * kTileTokens);
     grow(sizes.sums_of_heads, n_queries * padded(v_dim));
     grow(sizes.state, n_queries * 2);
+    if (amx_kernels() != nullptr && program.kv_type != PONDER_TYPE_F32) grow(sizes.split, SplitMemory(n_queries, k_dim, v_dim).n_bytes);
 }
 
 void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes) {
@@ -242,6 +310,7 @@ void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes) {
 }
 
 void attend(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
+    if (takes_tiles(run, item)) return attend_tiles(run, item, scratch);
     if (item.n_rows > 1 || item.maps != nullptr) return attend_rows(run, item, scratch);
     auto* states = reinterpret_cast<State*>(scratch.state.data());
     attend_row(run, item, 0, int64_t{run.batch.positions[item.first_row]} + 1, scratch.sums_of_heads.data(), states, scratch);

@@ -76,6 +76,7 @@ ponder_status prepare(ponder_device_handle* device, const ponder_program* progra
         scratch.panel.resize(sizes.panel);
         scratch.sums.resize(sizes.sums);
         scratch.gated.resize(sizes.gated);
+        scratch.split.resize(sizes.split);
     }
     *out = plan.release();
     return PONDER_STATUS_OK;

@@ -28,6 +28,7 @@ struct Sizes {
     size_t maps = 0, expanded = 0;          // one head's maps out of MLA's latent space, and keys of a tile that they make
     size_t latent = 0;                      // bytes: cpu_mla.cpp's rows of one head
     size_t panel = 0, sums = 0, gated = 0;  // bytes: expanded weight rows, and what tiles sum
+    size_t split = 0;                       // bytes: what attention multiplies in tiles
     // The plan's.
     size_t rounded = 0, gathered = 0;  // bytes: rounded rows, of the batch and of chosen experts
     size_t experts = 0, spans = 0;     // floats: rows of chosen experts; sums of attention over spans of the cache
@@ -35,7 +36,7 @@ struct Sizes {
 
     size_t thread_bytes() const {
         return (decoded + keys + values + transposed + queries + scores + state + sums_of_heads + maps + expanded) * sizeof(float) + panel +
-               sums + gated + latent;
+               sums + gated + split + latent;
     }
     size_t plan_bytes() const { return rounded + gathered + (experts + spans + latents) * sizeof(float); }
 };
@@ -55,7 +56,7 @@ class LineBytes {
 
 struct ThreadScratch {
     std::vector<float> decoded, keys, values, transposed, queries, scores, state, sums_of_heads, maps, expanded;
-    LineBytes panel, sums, gated, latent;
+    LineBytes panel, sums, gated, split, latent;
 };
 
 struct Plan;

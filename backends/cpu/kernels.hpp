@@ -56,6 +56,9 @@ struct TiledRows {
     constexpr int64_t place(int64_t i) const { return i / 16 * 16 * row_bytes() + i % 16 * 64; }
 };
 
+// Bytes of one of the two parts of a matrix that TileKernels::split makes.
+constexpr int64_t split_bytes(int64_t depth, int64_t n) { return (depth + 31) / 32 * 32 * ((n + 31) / 32 * 32) * 2; }
+
 // For processors with a matrix unit.
 struct TileKernels {
     // A float32 row [n] to bfloat16, padded to a multiple of 32, pieces of 32 elements `step` bytes apart. `rest`, unless null, takes what
@@ -69,6 +72,15 @@ struct TileKernels {
     // [16 activation rows][16 weight rows]. Meanwhile the weights of `next`, unless null, are fetched.
     void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, const TiledRows& rows, int64_t first, float* sums,
                      bool is_first, const TileWeights* next);
+    // Float32 matrices as sums of two of bfloat16, of which three of the four products are taken: 16 bits of each factor.
+    // A right matrix of n columns, all multiples of 16: [n / 32, rounded up] panels, as `expand` makes them, of `depth` rounded up to 32
+    // rows (split_bytes in all), twice. `src` has its columns as rows, `stride` floats apart, for split_turned, or its rows.
+    void (*split_turned)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
+    void (*split)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
+    // dst[i * dst_stride + j] (+)= left . right, for rows i of `rows` from `first` on, a multiple of 16, which dst begins with. left:
+    // TiledRows of round_row, and behind them the same of `rest`.
+    void (*multiply_split)(const std::byte* left, const TiledRows& rows, int64_t first, const std::byte* right, int64_t n, float* dst,
+                           int64_t dst_stride, bool adds);
     // dst[i * dst_stride + r] = the sum of activation row i of n_x and weight row r of n_rows; the panels' sums lie one after another.
     void (*store_sums)(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride);
     // The same of silu(gate) * up, as columns [first, first + n_cols) of `rows`, both multiples of 32.

@@ -321,6 +321,53 @@ void compare_cached(const Kernels& kernels, std::mt19937& random) {
     }
 }
 
+// Float32 matrices as two of bfloat16: 16 bits of each factor, and three of the four products of their parts.
+void compare_split(const Kernels& kernels, std::mt19937& random) {
+    if (kernels.tiles == nullptr) return;
+    std::normal_distribution<float> normal;
+    for (const int64_t n_left : {1, 16, 31, 72}) {
+        for (const int64_t depth : {1, 32, 100}) {
+            for (const int64_t n : {16, 64, 80}) {
+                const TiledRows tiled = {n_left, depth};
+                std::vector<Line> left(static_cast<size_t>(2 * tiled.n_bytes()) / sizeof(Line)),
+                    right(static_cast<size_t>(2 * split_bytes(depth, n)) / sizeof(Line));
+                auto *left_bytes = reinterpret_cast<std::byte*>(left.data()), *right_bytes = reinterpret_cast<std::byte*>(right.data());
+                std::vector<float> a(static_cast<size_t>(n_left * depth)), b(static_cast<size_t>(depth * n)), turned(b);
+                for (float& v : a) v = normal(random);
+                for (float& v : b) v = normal(random);
+                for (int64_t k = 0; k < depth; k++) {
+                    for (int64_t j = 0; j < n; j++) turned[static_cast<size_t>(j * depth + k)] = b[static_cast<size_t>(k * n + j)];
+                }
+                for (int64_t i = 0; i < n_left; i++) {
+                    std::byte* row = left_bytes + tiled.place(i);
+                    kernels.tiles->round_row(a.data() + i * depth, depth, tiled.step(i), row, row + tiled.n_bytes());
+                }
+                for (const bool adds : {false, true}) {
+                    if (adds)
+                        kernels.tiles->split_turned(turned.data(), depth, depth, n, right_bytes);
+                    else
+                        kernels.tiles->split(b.data(), n, depth, n, right_bytes);
+                    const int64_t first = n_left > 16 ? 16 : 0, stride = n + 5;
+                    std::vector<float> got(static_cast<size_t>(n_left * stride), 3.0f);
+                    kernels.tiles->multiply_split(left_bytes, tiled, first, right_bytes, n, got.data() + first * stride, stride, adds);
+                    for (int64_t i = 0; i < n_left; i++) {
+                        for (int64_t j = 0; j < stride; j++) {
+                            const bool is_written = i >= first && j < n;
+                            double sum = !is_written || adds ? 3.0 : 0.0, size = sum;
+                            for (int64_t k = 0; is_written && k < depth; k++) {
+                                const double term = double{a[static_cast<size_t>(i * depth + k)]} * b[static_cast<size_t>(k * n + j)];
+                                sum += term, size += std::fabs(term);
+                            }
+                            const float own = got[static_cast<size_t>(i * stride + j)];
+                            check(std::fabs(own - sum) <= 3 * 0x1p-16 * size, kernels.name, -1, "a product of split matrices", own, sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 // Squared errors of rounded rows beside those of the scale that gives the largest element the code 127, and the scales' own bias.
 void compare_rounding(const Kernels& kernels, std::mt19937& random) {
     constexpr int64_t kColumns = 1000;
@@ -371,6 +418,7 @@ int main(int argc, char** argv) {
         compare_rounding(*kernels, random);
         compare_rows(*kernels, random);
         compare_cached(*kernels, random);
+        compare_split(*kernels, random);
     }
     std::printf("%d failures\n", n_failed);
     if (n_failed > 0) return 1;
