@@ -24,8 +24,10 @@ constexpr int64_t kHeadsOfSpan = 32;
 
 // Rows of a prompt that go through the cache together, where a row has so many heads: as many queries as widening and transposing a tile is
 // worth, but fewer where that left less work at once than many threads need.
-constexpr int64_t kQueriesOfItem = 96, kFewestRows = 8, kFewestItems = 32;
-int64_t rows_of_item(int64_t n_heads) { return std::max(kFewestRows, kQueriesOfItem / n_heads); }
+constexpr int64_t kQueriesOfItem = 96, kTiledQueriesOfItem = 192, kFewestRows = 8, kFewestItems = 32;
+int64_t rows_of_item(int64_t n_heads, bool is_tiled) {
+    return std::max(kFewestRows, (is_tiled ? kTiledQueriesOfItem : kQueriesOfItem) / n_heads);
+}
 
 // The softmax so far of one query: its largest score, and the sum of exponentials relative to it.
 struct State {
@@ -232,10 +234,14 @@ struct SplitMemory {
 
 // Whether attend_tiles serves: for many queries, and where the cache has rounded already what it holds to half floats or less.
 constexpr int64_t kTiledQueries = 32;
-bool takes_tiles(const Run& run, const AttentionItem& item) {
-    return run.kernels.tiles != nullptr && run.program.kv_type != PONDER_TYPE_F32 && item.maps == nullptr && item.n_rows > 1 &&
-           item.n_rows * item.n_heads >= kTiledQueries;
+bool has_tiles(const Kernels& kernels, const ponder_program& program) {
+    return kernels.tiles != nullptr && program.kv_type != PONDER_TYPE_F32;
 }
+bool takes_tiles(const Run& run, const AttentionItem& item) {
+    return has_tiles(run.kernels, run.program) && item.maps == nullptr && item.n_rows > 1 && item.n_rows * item.n_heads >= kTiledQueries;
+}
+// The same for a plan on the best kernels of this processor.
+bool may_take_tiles(const ponder_program& program) { return has_tiles(*find_kernels(nullptr), program); }
 
 // The same in tiles of a matrix unit.
 void attend_tiles(const Run& run, const AttentionItem& item, ThreadScratch& scratch) {
@@ -300,7 +306,7 @@ void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_di
     grow(sizes.scores, n_queries * kTileTokens);
     grow(sizes.sums_of_heads, n_queries * padded(v_dim));
     grow(sizes.state, n_queries * 2);
-    if (amx_kernels() != nullptr && program.kv_type != PONDER_TYPE_F32) grow(sizes.split, SplitMemory(n_queries, k_dim, v_dim).n_bytes);
+    if (may_take_tiles(program)) grow(sizes.split, SplitMemory(n_queries, k_dim, v_dim).n_bytes);
 }
 
 void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes) {
@@ -363,7 +369,7 @@ class Attention {
         std::pmr::vector<RowRun> whole(&run_.lists), alone(&run_.lists);
         const int64_t n_groups = count_groups(heads_.first.n_heads),
                       even_rows = (run_.batch.n_rows * n_groups + kFewestItems - 1) / kFewestItems,
-                      max_rows = std::clamp(even_rows, kFewestRows, rows_of_item(heads_.first.n_heads));
+                      max_rows = std::clamp(even_rows, kFewestRows, rows_of_item(heads_.first.n_heads, has_tiles(run_.kernels, run_.program)));
         for (const RowRun& rows : list_row_runs(run_, max_rows)) (rows.n == 1 && n_spans(n_past(rows)) > 1 ? alone : whole).push_back(rows);
         run_.pool.parallel_for(static_cast<int64_t>(whole.size()) * n_groups, [&](int64_t i, int thread) {
             if (run_.should_stop()) return;
@@ -458,7 +464,7 @@ class Attention {
 void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
                      Sizes& sizes) {
     const int64_t span_group = Attention::heads_of_span(group, n_heads, reads_same);
-    add_attend_sizes(program, k_dim, v_dim, std::max(rows_of_item(group) * group, span_group), sizes);
+    add_attend_sizes(program, k_dim, v_dim, std::max(rows_of_item(group, may_take_tiles(program)) * group, span_group), sizes);
     const int64_t n_groups = (n_heads + span_group - 1) / span_group;
     grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));
 }
