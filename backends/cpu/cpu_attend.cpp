@@ -281,7 +281,7 @@ void add_attend_sizes(const ponder_program& program, int64_t k_dim, int64_t v_di
     grow(sizes.scores, n_queries * kTileTokens);
     grow(sizes.sums_of_heads, n_queries * padded(v_dim));
     grow(sizes.state, n_queries * 2);
-    if (attends_in_tiles(*find_kernels(nullptr), program)) grow(sizes.split, SplitMemory(n_queries, k_dim, v_dim).n_bytes);
+    if (find_kernels(nullptr)->tiles != nullptr) grow(sizes.split, SplitMemory(n_queries, k_dim, v_dim).n_bytes);
 }
 
 void add_expanded_sizes(const HeadMaps& maps, int64_t v_dim, Sizes& sizes) {

@@ -169,8 +169,8 @@ class Attention {
 void add_heads_sizes(const ponder_program& program, int64_t k_dim, int64_t v_dim, int64_t n_heads, int64_t group, bool reads_same,
                      Sizes& sizes) {
     const int64_t span_group = Attention::heads_of_span(group, n_heads, reads_same);
-    add_attend_sizes(program, k_dim, v_dim,
-                     std::max(rows_of_item(group, attends_in_tiles(*find_kernels(nullptr), program)) * group, span_group), sizes);
+    add_attend_sizes(program, k_dim, v_dim, std::max(rows_of_item(group, find_kernels(nullptr)->tiles != nullptr) * group, span_group),
+                     sizes);
     const int64_t n_groups = (n_heads + span_group - 1) / span_group;
     grow(sizes.spans, kSpansOfWave * n_groups * Attention::floats_of_span(span_group, v_dim));
 }

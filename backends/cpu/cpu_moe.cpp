@@ -51,8 +51,14 @@ class Experts {
         const bool is_streamed = run_.operand(op_.src[3]).is_streamed != 0;
         for (size_t begin = 0; begin < all.size() && !run_.should_stop();) {
             size_t end = begin;
-            // Streamed experts are held one at a time: more might not fit where they are kept.
-            while (end < all.size() && end - begin < kWindow && (!is_streamed || all[end].expert == all[begin].expert)) end++;
+            while (end < all.size()) {
+                // An expert's rows are worked on together, whatever other experts the window has: how they are multiplied depends on their
+                // number. Streamed experts are held one at a time: more might not fit where they are kept.
+                size_t after = end;
+                while (after < all.size() && after - end < kWindow && all[after].expert == all[end].expert) after++;
+                if (after - begin > kWindow || (is_streamed && all[end].expert != all[begin].expert)) break;
+                end = after;
+            }
             run_window(std::span(all).subspan(begin, end - begin));
             begin = end;
         }
