@@ -99,7 +99,8 @@ void sum_tiles(const Run& run, const Matrix& weight, int64_t first, int64_t n, c
         tiles.expand(weights, scratch.panel.data());
         for (int term = 0; term < n_terms; term++) {
             tiles.multiply(scratch.panel.data(), weights.n_cols, x + term * rows.n_bytes(), rows, column,
-                           sums + i % n_panels * tile_sums(n_rows), column == 0 && term == 0, term == 0 ? &next : nullptr);
+                           sums + i % n_panels * tile_sums(n_rows), column == 0 && term == 0,
+                           term == 0 && i + 1 < n_pieces ? &next : nullptr);
         }
     }
 }

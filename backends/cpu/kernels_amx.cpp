@@ -248,16 +248,45 @@ struct Source {
     int64_t first_step, second_step;
 };
 
+// The tiles of sums, those of the second block of activation rows only where there is one.
+template <bool has_second>
+inline __attribute__((always_inline)) void clear_sums() {
+    _tile_zero(0);
+    _tile_zero(1);
+    if constexpr (has_second) {
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+}
+
+template <bool has_second>
+inline __attribute__((always_inline)) void add_products() {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (has_second) {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+template <bool has_second>
+inline __attribute__((always_inline)) void put_sums(float* sums) {
+    _tile_stored(0, sums, kTileRowBytes);
+    _tile_stored(1, sums + kSums, kTileRowBytes);
+    if constexpr (has_second) {
+        _tile_stored(2, sums + 2 * kSums, kTileRowBytes);
+        _tile_stored(3, sums + 3 * kSums, kTileRowBytes);
+    }
+}
+
+// Where the sums of activation row i lie: 16 here, and those of the other 16 weight rows kSums on.
+inline int64_t place_of_sums(int64_t i) { return i / kTileRows * 2 * kSums + i % kTileRows * kTileRows; }
+
 // Up to 32 activation rows over a panel of 32 weight rows.
 template <bool has_second>
 inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, Source x, float* sums, bool is_first) {
     if (is_first) {
-        _tile_zero(0);
-        _tile_zero(1);
-        if constexpr (has_second) {
-            _tile_zero(2);
-            _tile_zero(3);
-        }
+        clear_sums<has_second>();
     } else {
         _tile_loadd(0, sums, kTileRowBytes);
         _tile_loadd(1, sums + kSums, kTileRowBytes);
@@ -273,20 +302,10 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
         _tile_stream_loadd(4, x.first, kTileRowBytes);
         _tile_loadd(7, panel + kTileBytes, kTileRowBytes);
         if constexpr (has_second) _tile_stream_loadd(5, x.second, kTileRowBytes);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        if constexpr (has_second) {
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
+        add_products<has_second>();
         panel += 2 * kTileBytes, x.first += x.first_step, x.second += x.second_step;
     }
-    _tile_stored(0, sums, kTileRowBytes);
-    _tile_stored(1, sums + kSums, kTileRowBytes);
-    if constexpr (has_second) {
-        _tile_stored(2, sums + 2 * kSums, kTileRowBytes);
-        _tile_stored(3, sums + 3 * kSums, kTileRowBytes);
-    }
+    put_sums<has_second>(sums);
 }
 
 // Asks for weights, some at a time.
@@ -336,7 +355,7 @@ void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, 
 void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride) {
     const int64_t panel_sums = tile_sums(n_x);
     for (int64_t i = 0; i < n_x; i++, dst += dst_stride) {
-        const float* row = sums + i / kTileRows * 2 * kSums + i % kTileRows * kTileRows;
+        const float* row = sums + place_of_sums(i);
         for (int64_t r = 0; r < n_rows; r += kTileRows) {
             const uint32_t mask = n_rows - r >= kTileRows ? 0xffffu : (1u << (n_rows - r)) - 1u;
             _mm512_mask_storeu_ps(dst + r, static_cast<__mmask16>(mask),
@@ -348,7 +367,7 @@ void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int6
 void store_gated(const float* gates, const float* ups, int64_t first, int64_t n_cols, const TiledRows& rows, std::byte* dst) {
     const int64_t panel_sums = tile_sums(rows.n_rows);
     for (int64_t i = 0; i < rows.n_rows; i++) {
-        const int64_t row = i / kTileRows * 2 * kSums + i % kTileRows * kTileRows, step = rows.step(i);
+        const int64_t row = place_of_sums(i), step = rows.step(i);
         std::byte* to = dst + rows.place(i) + first / kTileColumns * step;
         for (int64_t r = 0; r < n_cols; r += kTileColumns, to += step) {
             const float *gate = gates + row + r / kRowsOfTilePanel * panel_sums, *up = ups + (gate - gates);

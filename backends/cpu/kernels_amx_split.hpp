@@ -47,20 +47,7 @@ void split(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte
 template <bool has_second>
 inline __attribute__((always_inline)) void multiply_split_block(Source left, int64_t rest_left, const std::byte* right, int64_t rest_right,
                                                                 int64_t n_steps, float* sums) {
-    _tile_zero(0);
-    _tile_zero(1);
-    if constexpr (has_second) {
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    const auto multiply = []() __attribute__((always_inline)) {
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        if constexpr (has_second) {
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-    };
+    clear_sums<has_second>();
     const auto load_left = [&](int64_t offset) __attribute__((always_inline)) {
         _tile_loadd(4, left.first + offset, kTileRowBytes);
         if constexpr (has_second) _tile_loadd(5, left.second + offset, kTileRowBytes);
@@ -72,19 +59,14 @@ inline __attribute__((always_inline)) void multiply_split_block(Source left, int
     for (int64_t k = 0; k < n_steps; k++) {
         load_right(0);
         load_left(rest_left);
-        multiply();
+        add_products<has_second>();
         load_left(0);
-        multiply();
+        add_products<has_second>();
         load_right(rest_right);
-        multiply();
+        add_products<has_second>();
         right += 2 * kTileBytes, left.first += left.first_step, left.second += left.second_step;
     }
-    _tile_stored(0, sums, kTileRowBytes);
-    _tile_stored(1, sums + kSums, kTileRowBytes);
-    if constexpr (has_second) {
-        _tile_stored(2, sums + 2 * kSums, kTileRowBytes);
-        _tile_stored(3, sums + 3 * kSums, kTileRowBytes);
-    }
+    put_sums<has_second>(sums);
 }
 
 void multiply_split(const std::byte* left, const TiledRows& rows, int64_t first, const std::byte* right, int64_t n, float* dst,
@@ -107,7 +89,7 @@ void multiply_split(const std::byte* left, const TiledRows& rows, int64_t first,
             for (int64_t r = 0; r < some; r++) {
                 for (int64_t half = 0; half < 2 && j + half * kTileRows < n; half++) {
                     float* to = dst + (i - first + r) * dst_stride + j + half * kTileRows;
-                    const __m512 sum = Vector::load_floats(sums + (r / kTileRows * 2 + half) * kSums + r % kTileRows * kTileRows);
+                    const __m512 sum = Vector::load_floats(sums + place_of_sums(r) + half * kSums);
                     Vector::store(to, adds ? Vector::add(Vector::load_floats(to), sum) : sum);
                 }
             }
