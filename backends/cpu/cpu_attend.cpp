@@ -234,10 +234,14 @@ void attend_tiles(const Run& run, const AttentionItem& item, ThreadScratch& scra
     auto* states = reinterpret_cast<State*>(scratch.state.data());
     const auto position = [&](int64_t row) { return int64_t{run.batch.positions[item.first_row + row]}; };
     const TiledRows of_queries = {n_queries, cache.k_dim};
+    const auto split_row = [&](const float* src, const TiledRows& to, int64_t i, std::byte* dst) {
+        dst += to.place(i);
+        tiles.split_row(src, to.n_cols, to.step(i), dst, dst + to.n_bytes());
+    };
     for (int64_t i = 0; i < n_queries; i++) {
         copy_padded(item.q + i / item.n_heads * item.q_stride + i % item.n_heads * cache.k_dim, 0, 1, cache.k_dim, item.scale, query,
                     k_padded);
-        round_row(run, RowForm::kBf16Pair, query, cache.k_dim, queries, i, n_queries);
+        split_row(query, of_queries, i, queries);
     }
     std::fill_n(sums, n_queries * v_padded, 0.0f);
     std::fill_n(states, n_queries, State{});
@@ -256,7 +260,7 @@ void attend_tiles(const Run& run, const AttentionItem& item, ThreadScratch& scra
             const int64_t n_seen = std::clamp<int64_t>(position(i / item.n_heads) + 1 - first, 0, n);
             if (n_seen > 0) advance(run, states[i], own, n_seen, sums + i * v_padded, v_padded);
             std::fill_n(own + n_seen, n - n_seen, 0.0f);
-            round_row(run, RowForm::kBf16Pair, own, n, weights, i - first_query, of_weights.n_rows);
+            split_row(own, of_weights, i - first_query, weights);
         }
         if (cache.has_values) rows.gather(rows.values(), first, first + n, values);
         tiles.split(cache.has_values ? values : keys, cache.has_values ? v_padded : k_padded, n, v_padded, split_values);

@@ -14,6 +14,8 @@ constexpr int64_t kDecodedRows = 4, kDenseRows = 64;
 // From so many source rows on, expanding weights to tiles pays: measured on Emerald Rapids (as fast as panels at 32 rows, 1.3 times at 64);
 // not for BF16, which has no panels.
 constexpr int64_t kTilesFrom = 32;
+// Pairs of them, filled up to kRowsOfTile, then take no more than int8's rows.
+constexpr int64_t kPairTilesFrom = 48;
 // The fewest source rows for which a format goes through panels (DotKernel::panels_from): from here on pieces are whole panels.
 constexpr int64_t kFewestPanelRows = 4;
 // Weight rows whose sums a thread keeps while it goes through the columns.
@@ -73,20 +75,25 @@ const DotKernel* find_kernel(const Run& run, const Matrix& weight) {
     return weight.scales != nullptr ? nullptr : run.kernels.find_dot(weight.type->id);
 }
 
-// Sums of rows [first, first + n) of a matrix, n at most kTilePieceRows, through bfloat16 tiles: columns outside, so that what all of them
-// read of the source stays in a cache.
-void sum_tiles(const Run& run, const Matrix& weight, int64_t first, int64_t n, const std::byte* x, int64_t n_rows, float* sums,
+// Rows of a matrix from `first` on.
+struct MatrixRows {
+    const Matrix& weight;
+    int64_t first;
+};
+
+// Sums of n rows of each of these matrices, of as many columns and at most kTilePieceRows in all, through bfloat16 tiles: columns outside,
+// so that what all of them read of the source stays in a cache.
+void sum_tiles(const Run& run, std::span<const MatrixRows> matrices, int64_t n, const std::byte* x, int64_t n_rows, float* sums,
                ThreadScratch& scratch) {
-    const DotKernel& kernel = *find_kernel(run, weight);
     const TileKernels& tiles = *run.kernels.tiles;
-    const TiledRows rows = {n_rows, weight.n_cols};
-    const int64_t row_size = bytes_of_row(weight), n_panels = (n + kRowsOfTilePanel - 1) / kRowsOfTilePanel,
-                  n_pieces = (weight.n_cols + kTilePanelColumns - 1) / kTilePanelColumns * n_panels;
-    const int n_terms = kernel.takes_floats ? 2 : 1;
+    const PairedRows rows = {n_rows, matrices[0].weight.n_cols};
+    const int64_t n_panels = (n + kRowsOfTilePanel - 1) / kRowsOfTilePanel, n_across = n_panels * static_cast<int64_t>(matrices.size()),
+                  n_pieces = (rows.n_cols + kTilePanelColumns - 1) / kTilePanelColumns * n_across;
     const auto weights_of = [&](int64_t piece) {
-        const int64_t column = piece / n_panels * kTilePanelColumns, r = piece % n_panels * kRowsOfTilePanel,
-                      n_cols = std::min(kTilePanelColumns, weight.n_cols - column);
-        return TileWeights{.kernel = &kernel,
+        const auto& [weight, first] = matrices[static_cast<size_t>(piece % n_across / n_panels)];
+        const int64_t column = piece / n_across * kTilePanelColumns, r = piece % n_panels * kRowsOfTilePanel,
+                      n_cols = std::min(kTilePanelColumns, rows.n_cols - column), row_size = bytes_of_row(weight);
+        return TileWeights{.kernel = find_kernel(run, weight),
                            .rows = weight.data + (first + r) * row_size + bytes_of_columns(weight, column),
                            .row_bytes = row_size,
                            .n_rows = std::min(kRowsOfTilePanel, n - r),
@@ -95,11 +102,11 @@ void sum_tiles(const Run& run, const Matrix& weight, int64_t first, int64_t n, c
     };
     for (int64_t i = 0; i < n_pieces; i++) {
         const TileWeights weights = weights_of(i), next = weights_of(std::min(i + 1, n_pieces - 1));
-        const int64_t column = i / n_panels * kTilePanelColumns;
+        const int64_t column = i / n_across * kTilePanelColumns;
         tiles.expand(weights, scratch.panel.data());
-        for (int term = 0; term < n_terms; term++) {
+        for (int term = 0; term < (weights.kernel->takes_floats ? 2 : 1); term++) {
             tiles.multiply(scratch.panel.data(), weights.n_cols, x + term * rows.n_bytes(), rows, column,
-                           sums + i % n_panels * tile_sums(n_rows), column == 0 && term == 0,
+                           sums + i % n_across * tile_sums(n_rows), column == 0 && term == 0,
                            term == 0 && i + 1 < n_pieces ? &next : nullptr);
         }
     }
@@ -110,7 +117,8 @@ void multiply_tiles(const Run& run, const Product& product, int64_t first, int64
     auto* sums = reinterpret_cast<float*>(scratch.sums.data());
     for (; n > 0; first += kTilePieceRows, n -= kTilePieceRows) {
         const int64_t some = std::min(n, kTilePieceRows);
-        sum_tiles(run, product.weight, first, some, x, n_rows, sums, scratch);
+        const MatrixRows rows = {product.weight, first};
+        sum_tiles(run, std::span(&rows, 1), some, x, n_rows, sums, scratch);
         run.kernels.tiles->store_sums(sums, n_rows, some, product.dst + (first - product.first_row), product.stride);
     }
 }
@@ -125,15 +133,20 @@ RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows) {
     const bool has_tiles =
         run.kernels.tiles != nullptr && run.kernels.tiles->has_tiles(*kernel) && n_rows >= kTilesFrom && weight.n_cols % kRoundedStep == 0;
     // Stored floats are multiplied as accurately as float32 sums.
-    if (kernel->takes_floats) return has_tiles ? RowForm::kBf16Pair : RowForm::kFloats;
+    if (kernel->takes_floats) return has_tiles && n_rows >= kPairTilesFrom ? RowForm::kBf16Pair : RowForm::kFloats;
     return has_tiles ? RowForm::kBf16 : RowForm::kInt8;
 }
 
-void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* rounded, int64_t i, int64_t n_rows) {
-    if (form == RowForm::kInt8) return run.kernels.round_row(src, n_cols, rounded + i * RoundedLayout(n_cols).n_bytes);
-    const TiledRows rows = {n_rows, n_cols};
-    std::byte* dst = rounded + rows.place(i);
-    run.kernels.tiles->round_row(src, n_cols, rows.step(i), dst, form == RowForm::kBf16Pair ? dst + rows.n_bytes() : nullptr);
+void round_block(const Run& run, RowForm form, std::span<const float* const> rows, int64_t n_cols, std::byte* rounded, int64_t first,
+                 int64_t n_rows) {
+    if (form == RowForm::kInt8) {
+        for (const float* row : rows) run.kernels.round_row(row, n_cols, rounded + first++ * RoundedLayout(n_cols).n_bytes);
+        return;
+    }
+    const PairedRows paired = {n_rows, n_cols};
+    std::byte* dst = rounded + first / kRowsOfTile * paired.block_bytes();
+    run.kernels.tiles->round_rows(rows.data(), static_cast<int64_t>(rows.size()), n_cols, dst,
+                                  form == RowForm::kBf16Pair ? dst + paired.n_bytes() : nullptr);
 }
 
 void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
@@ -156,7 +169,13 @@ int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
 }
 
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst) {
-    run.pool.parallel_for(n_rows, [&](int64_t i, int) { round_row(run, form, src + i * n_cols, n_cols, dst, i, n_rows); });
+    const int64_t step = is_tiled(form) ? kRowsOfTile : 1;
+    run.pool.parallel_for((n_rows + step - 1) / step, [&](int64_t block, int) {
+        const float* rows[kRowsOfTile];
+        const int64_t first = block * step, some = std::min(step, n_rows - first);
+        for (int64_t i = 0; i < some; i++) rows[i] = src + (first + i) * n_cols;
+        round_block(run, form, std::span(rows, static_cast<size_t>(some)), n_cols, dst, first, n_rows);
+    });
 }
 
 namespace {
@@ -197,14 +216,14 @@ bool takes_gated_tiles(const Run& run, const Matrix& gate, const Matrix& up, con
 
 void gate_to_tiles(const Run& run, const GatedMatrices& matrices, int64_t first, int64_t n, const std::byte* x, int64_t n_rows,
                    std::byte* hidden, ThreadScratch& scratch) {
-    const TiledRows rows = {n_rows, matrices.gate.n_rows - matrices.up_first};
-    auto* gates = reinterpret_cast<float*>(scratch.sums.data());
-    float* ups = gates + tile_sums(n_rows) * (kGatedTileRows / kRowsOfTilePanel);
+    const PairedRows rows = {n_rows, matrices.gate.n_rows - matrices.up_first};
+    auto* sums = reinterpret_cast<float*>(scratch.sums.data());
     for (const int64_t end = first + n; first < end; first += kGatedTileRows) {
         const int64_t some = std::min(kGatedTileRows, end - first);
-        sum_tiles(run, matrices.gate, first, some, x, n_rows, gates, scratch);
-        sum_tiles(run, matrices.up, matrices.up_first + first, some, x, n_rows, ups, scratch);
-        run.kernels.tiles->store_gated(gates, ups, first, some, rows, hidden);
+        const MatrixRows both[] = {{matrices.gate, first}, {matrices.up, matrices.up_first + first}};
+        sum_tiles(run, both, some, x, n_rows, sums, scratch);
+        const float* ups = sums + tile_sums(n_rows) * ((some + kRowsOfTilePanel - 1) / kRowsOfTilePanel);
+        run.kernels.tiles->store_gated(sums, ups, first, some, rows, hidden);
     }
 }
 

@@ -190,12 +190,15 @@ class MlaAttention {
         const RowForm form = form_for(run_, matrix, n_rows_);
         auto* rounded = scratch.latent.data();
         auto* floats = reinterpret_cast<float*>(rounded);
-        for (int64_t i = 0; i < n_rows_; i++) {
-            const float* row = src + i * src_stride;
-            if (form == RowForm::kFloats)
-                std::copy_n(row, matrix.n_cols, floats + i * matrix.n_cols);
-            else
-                round_row(run_, form, row, matrix.n_cols, rounded, i, n_rows_);
+        for (int64_t i = 0; i < n_rows_; i += kRowsOfTile) {
+            const float* rows[kRowsOfTile];
+            const int64_t n = std::min(kRowsOfTile, n_rows_ - i);
+            for (int64_t j = 0; j < n; j++) {
+                rows[j] = src + (i + j) * src_stride;
+                if (form == RowForm::kFloats) std::copy_n(rows[j], matrix.n_cols, floats + (i + j) * matrix.n_cols);
+            }
+            if (form != RowForm::kFloats)
+                round_block(run_, form, std::span(rows, static_cast<size_t>(n)), matrix.n_cols, rounded, i, n_rows_);
         }
         multiply_rows(run_, {.weight = matrix, .dst = dst, .stride = stride, .first_row = own + first}, own + first, some, floats, rounded,
                       n_rows_, scratch);

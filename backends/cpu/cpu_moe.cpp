@@ -77,23 +77,31 @@ class Experts {
             experts.push_back({static_cast<int64_t>(i), 1, hold(3), hold(4), hold(5)});
         }
         if (run_.should_stop()) return;
-        const auto by_places = [&](const auto& work) {
-            run_.pool.parallel_for(static_cast<int64_t>(places.size()), [&](int64_t i, int) {
-                const auto after =
-                    std::upper_bound(experts.begin(), experts.end(), i, [](int64_t place, const ExpertRows& e) { return place < e.first; });
-                work(i, *(after - 1));
+        // Calls work(rows, first place, expert) for all places, kRowsOfTile of an expert at a time.
+        const auto by_blocks = [&](const auto& row, const auto& work) {
+            run_.pool.parallel_for(static_cast<int64_t>(places.size()), [&](int64_t first, int) {
+                const auto after = std::upper_bound(experts.begin(), experts.end(), first,
+                                                    [](int64_t place, const ExpertRows& e) { return place < e.first; });
+                const ExpertRows& e = *(after - 1);
+                if ((first - e.first) % kRowsOfTile != 0) return;
+                const float* rows[kRowsOfTile];
+                const int64_t some = std::min(kRowsOfTile, e.first + e.n - first);
+                for (int64_t i = 0; i < some; i++) rows[i] = row(first + i);
+                work(std::span<const float* const>(rows, static_cast<size_t>(some)), first, e);
             });
         };
-        by_places([&](int64_t i, const ExpertRows& e) {
-            const float* x = run_.rows(op_.src[0]) + places[static_cast<size_t>(i)].row * n_embd_;
-            put_row(e.gate, e, i, x, rows_, rounded_);
-            if (!is_fused_ && form_for(run_, e.up.get(), e.n) != form_for(run_, e.gate.get(), e.n)) put_row(e.up, e, i, x, rows_, rounded_);
+        const auto source = [&](int64_t i) { return run_.rows(op_.src[0]) + places[static_cast<size_t>(i)].row * n_embd_; };
+        by_blocks(source, [&](std::span<const float* const> rows, int64_t first, const ExpertRows& e) {
+            put_rows(e.gate, e, first, rows, rows_, rounded_);
+            if (!is_fused_ && form_for(run_, e.up.get(), e.n) != form_for(run_, e.gate.get(), e.n))
+                put_rows(e.up, e, first, rows, rows_, rounded_);
         });
         in_pieces(experts, n_ff_,
                   [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) { gate_and_up(e, first, some, scratch); });
-        by_places([&](int64_t i, const ExpertRows& e) {
-            if (!takes_tiles(e)) put_row(e.down, e, i, gates_ + i * n_ff_, gates_, hidden_);
-        });
+        by_blocks([&](int64_t i) { return gates_ + i * n_ff_; },
+                  [&](std::span<const float* const> rows, int64_t first, const ExpertRows& e) {
+                      if (!takes_tiles(e)) put_rows(e.down, e, first, rows, gates_, hidden_);
+                  });
         in_pieces(experts, n_embd_, [&](const ExpertRows& e, int64_t first, int64_t some, ThreadScratch& scratch) {
             const Product down = {.weight = e.down.get(), .dst = rows_ + e.first * n_embd_, .stride = n_embd_};
             multiply_rows(run_, down, first, some, gates_ + e.first * n_ff_, hidden_ + e.first * RoundedLayout(n_ff_).n_bytes, e.n,
@@ -102,16 +110,20 @@ class Experts {
         if (!run_.should_stop()) add_results(places);
     }
 
-    // Row x of place i in the form that a matrix of its expert reads. An expert's rounded rows begin where int8 ones of those before it
-    // end.
-    void put_row(const HeldMatrix& held, const ExpertRows& e, int64_t i, const float* x, float* floats, std::byte* rounded) const {
+    // Rows of places from `first` on in the form that a matrix of their expert reads. An expert's rounded rows begin where int8 ones of
+    // those before it end.
+    void put_rows(const HeldMatrix& held, const ExpertRows& e, int64_t first, std::span<const float* const> rows, float* floats,
+                  std::byte* rounded) const {
         const Matrix& matrix = held.get();
         const RowForm form = form_for(run_, matrix, e.n);
-        float* copy = floats + i * matrix.n_cols;
-        if (form != RowForm::kFloats)
-            round_row(run_, form, x, matrix.n_cols, rounded + e.first * RoundedLayout(matrix.n_cols).n_bytes, i - e.first, e.n);
-        else if (copy != x)
-            std::copy_n(x, matrix.n_cols, copy);
+        if (form != RowForm::kFloats) {
+            std::byte* own = rounded + e.first * RoundedLayout(matrix.n_cols).n_bytes;
+            return round_block(run_, form, rows, matrix.n_cols, own, first - e.first, e.n);
+        }
+        for (const float* row : rows) {
+            float* copy = floats + first++ * matrix.n_cols;
+            if (copy != row) std::copy_n(row, matrix.n_cols, copy);
+        }
     }
 
     // Calls work(expert, first row of its matrix, rows, scratch) for all pieces of n_matrix_rows rows of all experts.

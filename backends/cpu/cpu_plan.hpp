@@ -102,8 +102,10 @@ struct Product {
 // the last, and so the largest, since it serves readers of both.
 enum class RowForm { kFloats, kInt8, kBf16, kBf16Pair };
 RowForm form_for(const Run& run, const Matrix& weight, int64_t n_rows);
-// Row i of the n_rows that `rounded` holds, which has RoundedLayout's bytes for each: no form takes more.
-void round_row(const Run& run, RowForm form, const float* src, int64_t n_cols, std::byte* rounded, int64_t i, int64_t n_rows);
+// Rows from `first` on of the n_rows that `rounded` holds, which has RoundedLayout's bytes for each: no form takes more. Forms of bfloat16
+// take kRowsOfTile rows at a time, fewer only at the end.
+void round_block(const Run& run, RowForm form, std::span<const float* const> rows, int64_t n_cols, std::byte* rounded, int64_t first,
+                 int64_t n_rows);
 // Rows [n_rows, n_cols] of float32, over all threads.
 void round_rows(const Run& run, RowForm form, const float* src, int64_t n_rows, int64_t n_cols, std::byte* dst);
 

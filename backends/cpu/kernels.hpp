@@ -22,14 +22,6 @@ inline constexpr int64_t kRowsOfPanel = 16;
 // Codes, and at most a scale and a minimum for each 16 columns.
 constexpr int64_t panel_bytes(int64_t n_cols) { return kRowsOfPanel * (n_cols + n_cols / 16 * 8); }
 
-// What the codes of a panel stand for: scale * (code - 2^shift), or scale * code where shift is 0, less the group's minimum if there are
-// any.
-struct PanelForm {
-    int32_t bytes;  // of 256 columns of a stored row
-    int32_t group, shift;
-    bool has_minimums;
-};
-
 struct DotKernel;
 
 // Columns of up to 32 weight rows: n_cols of them, n_bytes long, from `rows` on, a multiple of 64 (256 for types of such blocks) and at
@@ -40,12 +32,21 @@ struct TileWeights {
     int64_t row_bytes, n_rows, n_cols, n_bytes;
 };
 inline constexpr int64_t kRowsOfTilePanel = 32, kTilePanelColumns = 512;
-// Bytes of a panel of tiles, and of the codes that it is made of.
-inline constexpr int64_t kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2 + panel_bytes(256);
+inline constexpr int64_t kTilePanelBytes = kRowsOfTilePanel * kTilePanelColumns * 2;
 // Floats of what one panel sums.
 constexpr int64_t tile_sums(int64_t n_x) { return (n_x + 15) / 16 * 512; }
 
-// Activation rows of bfloat16 in the order of tiles: blocks of 16 rows, the last of which may have fewer, and within each block
+// Activation rows of bfloat16 as the columns of tiles: blocks of 16 rows, the last filled up with zeros, each
+// [n_cols / 32, rounded up][16 pairs of columns][16 rows][2].
+inline constexpr int64_t kRowsOfTile = 16;
+struct PairedRows {
+    int64_t n_rows, n_cols;
+    constexpr int64_t n_blocks() const { return (n_rows + kRowsOfTile - 1) / kRowsOfTile; }
+    constexpr int64_t block_bytes() const { return (n_cols + 31) / 32 * kRowsOfTile * 64; }
+    constexpr int64_t n_bytes() const { return n_blocks() * block_bytes(); }
+};
+
+// Rows of bfloat16 as rows of tiles: blocks of 16 rows, the last of which may have fewer, and within each block
 // [n_cols / 32, rounded up][its rows][32].
 struct TiledRows {
     int64_t n_rows, n_cols;
@@ -61,30 +62,32 @@ constexpr int64_t split_bytes(int64_t depth, int64_t n) { return (depth + 31) / 
 
 // For processors with a matrix unit.
 struct TileKernels {
-    // A float32 row [n] to bfloat16, padded to a multiple of 32, pieces of 32 elements `step` bytes apart. `rest`, unless null, takes what
-    // that leaves of it, to bfloat16 again: the sum of both keeps 16 bits.
-    void (*round_row)(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest);
     bool (*has_tiles)(const DotKernel& kernel);
-    // Weights become a panel of tiles of bfloat16, of kTilePanelBytes.
+    // Weights become a panel of tiles of bfloat16, of kTilePanelBytes: [n_cols / 32][2][16 rows][32].
     void (*expand)(const TileWeights& weights, std::byte* panel);
+    // Up to 16 float32 rows [n] to a block of PairedRows. `rest`, unless null, takes what bfloat16 leaves of them, to bfloat16 again: the
+    // sum of both keeps 16 bits.
+    void (*round_rows)(const float* const* rows, int64_t n_rows, int64_t n, std::byte* dst, std::byte* rest);
     // Adds the products of x's columns from `first` on and the panel's n_cols columns to `sums`. is_first: sums hold nothing yet. All are
     // aligned to 64 bytes. Sums lie in tiles, which load and store several times faster than rows of a matrix: [n_rows / 16, rounded up][2]
-    // [16 activation rows][16 weight rows]. Meanwhile the weights of `next`, unless null, are fetched.
-    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, const TiledRows& rows, int64_t first, float* sums,
+    // [16 weight rows][16 activation rows]. Meanwhile the weights of `next`, unless null, are fetched.
+    void (*multiply)(const std::byte* panel, int64_t n_cols, const std::byte* x, const PairedRows& rows, int64_t first, float* sums,
                      bool is_first, const TileWeights* next);
-    // Float32 matrices as sums of two of bfloat16, of which three of the four products are taken: 16 bits of each factor.
-    // A right matrix of n columns, all multiples of 16: [n / 32, rounded up] panels, as `expand` makes them, of `depth` rounded up to 32
-    // rows (split_bytes in all), twice. `src` has its columns as rows, `stride` floats apart, for split_turned, or its rows.
-    void (*split_turned)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
-    void (*split)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
-    // dst[i * dst_stride + j] (+)= left . right, for rows i of `rows` from `first` on, a multiple of 16, which dst begins with. left:
-    // TiledRows of round_row, and behind them the same of `rest`.
-    void (*multiply_split)(const std::byte* left, const TiledRows& rows, int64_t first, const std::byte* right, int64_t n, float* dst,
-                           int64_t dst_stride, bool adds);
     // dst[i * dst_stride + r] = the sum of activation row i of n_x and weight row r of n_rows; the panels' sums lie one after another.
     void (*store_sums)(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride);
     // The same of silu(gate) * up, as columns [first, first + n_cols) of `rows`, both multiples of 32.
-    void (*store_gated)(const float* gates, const float* ups, int64_t first, int64_t n_cols, const TiledRows& rows, std::byte* dst);
+    void (*store_gated)(const float* gates, const float* ups, int64_t first, int64_t n_cols, const PairedRows& rows, std::byte* dst);
+    // Float32 matrices as sums of two of bfloat16, of which three of the four products are taken: 16 bits of each factor.
+    // A row [n] of the left one, padded to a multiple of 32, pieces of 32 elements `step` bytes apart.
+    void (*split_row)(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest);
+    // A right matrix of n columns, all multiples of 16: [n / 32, rounded up] panels, [depth / 32, rounded up][2][16 pairs of rows][16][2],
+    // split_bytes in all, twice. `src` has its columns as rows, `stride` floats apart, for split_turned, or its rows.
+    void (*split_turned)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
+    void (*split)(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst);
+    // dst[i * dst_stride + j] (+)= left . right, for rows i of `rows` from `first` on, a multiple of 16, which dst begins with. left:
+    // TiledRows of split_row, and behind them the same of `rest`.
+    void (*multiply_split)(const std::byte* left, const TiledRows& rows, int64_t first, const std::byte* right, int64_t n, float* dst,
+                           int64_t dst_stride, bool adds);
 };
 
 // F8_E4M3: bytes with a float32 factor for each 128 x 128 of a matrix, [n_rows / 128][n_cols / 128], both rounded up. `scales` are the
@@ -104,7 +107,6 @@ struct DotKernel {
     RowsDot dot;
     ExpandPanel expand;  // null: this instruction set has no panels
     MultiplyPanel multiply;
-    PanelForm form;
     int32_t panels_from;                                                   // source rows from which on expanding pays
     void (*widen)(const std::byte* row, int64_t n, float* dst) = nullptr;  // types of floats: a row of n as float32
 };

@@ -19,8 +19,6 @@ namespace {
 
 #include "kernels_grids.hpp"
 
-#include "kernels_panels.hpp"
-
 #include "kernels_exponential.hpp"
 
 constexpr int64_t kTileRows = 16, kTileBytes = 1024, kSums = 256;
@@ -28,7 +26,7 @@ constexpr int64_t kTileRows = 16, kTileBytes = 1024, kSums = 256;
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
 
 // Tile registers, whose numbers GCC's functions want as digits: 0 to 3 are the sums of two blocks of activation rows times two of weight
-// rows, 4 and 5 activation rows, 6 and 7 weight rows.
+// rows, 4 and 5 activations, 6 and 7 weights; or queries and keys or values.
 constexpr int kTileRegisters = 8;
 
 struct alignas(64) TileConfig {
@@ -50,56 +48,29 @@ void configure(int64_t first, int64_t second) {
     _tile_loadconfig(&config);
 }
 
-// Neighbouring columns of 16 rows, a row's in a lane, side by side as bfloat16.
-inline __attribute__((always_inline)) __m512i pairs_of(__m512 even, __m512 odd) {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
-                                           18, 2, 17, 1, 16, 0);
-    // The function's first argument becomes the upper half.
-    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+// Calls row(r, where its columns go in the first tile) for the rows of a panel. Rows that are not there are zeros.
+template <class Row>
+inline __attribute__((always_inline)) void expand_rows(const TileWeights& weights, std::byte* panel, const Row& row) {
+    for (int64_t r = 0; r < kRowsOfTilePanel; r++) {
+        std::byte* to = panel + r / kTileRows * kTileBytes + r % kTileRows * kTileRowBytes;
+        if (r < weights.n_rows) {
+            row(weights.rows + r * weights.row_bytes, to);
+            continue;
+        }
+        for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++, to += 2 * kTileBytes) _mm512_storeu_si512(to, _mm512_setzero_si512());
+    }
 }
 
-// Sixteen columns of 16 rows, a row's in a lane, to half a tile: codes as kernels_panels.hpp lays them out.
-inline __attribute__((always_inline)) void expand_half_tile(const uint8_t* codes, __m512 scale, __m512 offset, std::byte* dst) {
-    const __m512i last = _mm512_set1_epi32(255);
-    unrolled<4>([&]<int k>() __attribute__((always_inline)) {
-        const __m512i bytes = Vector::load(codes + 64 * k);
-        const __m512 a = Vector::to_floats(_mm512_and_si512(bytes, last)),
-                     b = Vector::to_floats(_mm512_and_si512(_mm512_srli_epi32(bytes, 8), last)),
-                     c = Vector::to_floats(_mm512_and_si512(_mm512_srli_epi32(bytes, 16), last)),
-                     d = Vector::to_floats(_mm512_srli_epi32(bytes, 24));
-        const auto pairs = [&](__m512 even, __m512 odd) __attribute__((always_inline)) {
-            return pairs_of(_mm512_fmsub_ps(even, scale, offset), _mm512_fmsub_ps(odd, scale, offset));
-        };
-        _mm512_storeu_si512(dst + 128 * k, pairs(a, b));
-        _mm512_storeu_si512(dst + 128 * k + 64, pairs(c, d));
+void expand_bf16(const TileWeights& weights, std::byte* panel) {
+    expand_rows(weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
+        for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++, row += kTileRowBytes, to += 2 * kTileBytes)
+            _mm512_storeu_si512(to, Vector::load(row));
     });
 }
 
-// Codes of 16 rows to every other tile from `dst` on.
-template <int group, bool has_minimums>
-void expand_codes(std::byte* codes, int64_t n_cols, float too_large, std::byte* dst) {
-    const PanelParts parts(codes, n_cols, group);
-    for (int64_t i = 0; i < n_cols / 16; i++) {
-        const int64_t at = i * 16 / group * kRowsOfPanel;
-        const __m512 scale = Vector::load_floats(parts.scales + at);
-        const __m512 offset = has_minimums ? Vector::load_floats(parts.mins + at) : Vector::multiply(scale, Vector::set(too_large));
-        expand_half_tile(parts.codes + i * 16 * kRowsOfPanel, scale, offset, dst + i / 2 * 2 * kTileBytes + i % 2 * (kTileBytes / 2));
-    }
-}
-
-// Sixteen weight rows of BF16 are a tile already, but for the order.
-void expand_bf16(const TileWeights& weights, std::byte* panel) {
-    for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++) {
-        for (int64_t half = 0; half < 2; half++) {
-            __m512i values[kTileRows];
-            for (int64_t r = 0; r < kTileRows; r++) {
-                const int64_t row = half * kTileRows + r;
-                values[r] = row < weights.n_rows ? Vector::load(weights.rows + row * weights.row_bytes + t * kTileRowBytes)
-                                                 : _mm512_setzero_si512();
-            }
-            Vector::interleave(values, reinterpret_cast<uint8_t*>(panel) + (2 * t + half) * kTileBytes);
-        }
-    }
+inline __attribute__((always_inline)) void store_numbers(std::byte* to, __m512 low, __m512 high) {
+    // The function's first argument becomes the upper half.
+    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
 // Formats of four bits: what a code stands for before scale and minimum, and where the codes of two groups of 32 lie.
@@ -149,104 +120,130 @@ struct FourBits<BlockMxfp4> : BlocksOfFourBits<1> {
     static __m512 levels() { return Vector::widen_i8x16(kE2m1Doubled); }
 };
 
-// Sixteen numbers of each of two groups are all that their codes can stand for: they are looked up.
 template <class Block>
-void expand_four_bits(const TileWeights& weights, std::byte* panel) {
-    constexpr int kTiles = Block::kStepLength / kTileColumns;
-    const __m512 levels = FourBits<Block>::levels();
-    for (int64_t half = 0; half < 2; half++) {
-        for (int64_t b = 0; b < weights.n_cols / Block::kStepLength; b++) {
-            __m512i values[kTiles][kTileRows];
-            for (int64_t r = 0; r < kTileRows; r++) {
-                const int64_t row = half * kTileRows + r;
-                if (row >= weights.n_rows) {
-                    for (int t = 0; t < kTiles; t++) values[t][r] = _mm512_setzero_si512();
-                    continue;
-                }
-                const Block block(reinterpret_cast<const uint8_t*>(weights.rows + row * weights.row_bytes) + b * Block::kStepBytes);
-                float scales[kTiles], mins[kTiles] = {};
-                block.template store_scales<1>(scales, mins);
-                // From memory a number comes to all lanes for nothing; GCC would take each out of a register instead.
-                asm volatile("" : "+m"(scales), "+m"(mins));
-                unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
-                    const auto numbers = [&](int g) __attribute__((always_inline)) {
-                        return _mm512_fmsub_ps(levels, Vector::set(scales[g]), Vector::set(mins[g]));
-                    };
-                    // The function's first argument becomes the upper half.
-                    const auto table = (__m512i)_mm512_cvtne2ps_pbh(numbers(2 * k + 1), numbers(2 * k));
-                    __m512i first, second;
-                    FourBits<Block>::template load<k>(block, first, second);
-                    values[2 * k][r] = _mm512_permutexvar_epi16(first, table);
-                    values[2 * k + 1][r] = _mm512_permutexvar_epi16(_mm512_or_si512(second, _mm512_set1_epi16(16)), table);
-                });
-            }
-            for (int t = 0; t < kTiles; t++)
-                Vector::interleave(values[t], reinterpret_cast<uint8_t*>(panel) + ((b * kTiles + t) * 2 + half) * kTileBytes);
-        }
-    }
+constexpr bool has_four_bits() {
+    return requires { FourBits<Block>::levels(); };
 }
 
-// All others. So few columns at a time that their codes stay in the first-level cache.
-void expand_panels(const TileWeights& weights, std::byte* panel) {
-    const DotKernel& kernel = *weights.kernel;
-    constexpr int64_t kColumns = 256;
-    const PanelForm& form = kernel.form;
-    const auto expand = form.group == 32    ? form.has_minimums ? expand_codes<32, true> : expand_codes<32, false>
-                           : form.has_minimums ? expand_codes<16, true>
-                                            : expand_codes<16, false>;
-    const float too_large = form.shift != 0 ? static_cast<float>(1 << form.shift) : 0.0f;
-    std::byte* codes = panel + kRowsOfTilePanel * kTilePanelColumns * 2;
-    for (int64_t first = 0; first < weights.n_cols; first += kColumns) {
-        const int64_t some = weights.n_cols - first < kColumns ? weights.n_cols - first : kColumns;
-        for (int64_t half = 0; half < 2; half++) {
-            const int64_t left = weights.n_rows - half * kTileRows;
-            kernel.expand(weights.rows + half * kTileRows * weights.row_bytes + first / kColumns * form.bytes, weights.row_bytes,
-                          left < kTileRows ? left : kTileRows, some, codes);
-            expand(codes, some, too_large, panel + first / kTileColumns * 2 * kTileBytes + half * kTileBytes);
-        }
-    }
-}
-
-void expand_tiles(const TileWeights& weights, std::byte* panel) {
-    switch (weights.kernel->type) {
-        case PONDER_TYPE_BF16:
-            return expand_bf16(weights, panel);
-        case BlockQ4K::kType:
-            return expand_four_bits<BlockQ4K>(weights, panel);
-        case BlockQ40::kType:
-            return expand_four_bits<BlockQ40>(weights, panel);
-        case BlockQ41::kType:
-            return expand_four_bits<BlockQ41>(weights, panel);
-        case BlockIq4Nl::kType:
-            return expand_four_bits<BlockIq4Nl>(weights, panel);
-        case BlockMxfp4::kType:
-            return expand_four_bits<BlockMxfp4>(weights, panel);
-        default:
-            return expand_panels(weights, panel);
-    }
-}
-
-void round_row(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest) {
-    for (int64_t i = 0; i < n; i += kTileColumns, dst += step) {
-        const auto lanes = [&](int64_t first) {
-            const int64_t left = n - first;
-            const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
-            return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + first);
+// Codes of 64 columns from step k of a block on, to two tiles.
+template <class Block, int k>
+inline __attribute__((always_inline)) void expand_codes(const Block& block, const float* scales, const float* mins, std::byte* to) {
+    constexpr bool is_unsigned = Block::kShift == 0;
+    alignas(64) int8_t codes[kRoundedStep];
+    const __m512i bytes = block.template codes<k>();
+    _mm512_store_si512(codes, Block::kShift == kSigned || is_unsigned ? bytes : _mm512_sub_epi8(bytes, _mm512_set1_epi8(1 << Block::kShift)));
+    // Written once and read in quarters: to spread a register's quarters takes twice the shuffles.
+    asm volatile("" : "+m"(codes));
+    unrolled<2>([&]<int t>() __attribute__((always_inline)) {
+        const auto numbers = [&]<int half>() __attribute__((always_inline)) {
+            constexpr int at = 32 * t + 16 * half;
+            const int g = (kRoundedStep * k + at) / Block::kGroup;
+            const __m512 values =
+                is_unsigned ? Vector::widen_u8x16(reinterpret_cast<const uint8_t*>(codes + at)) : Vector::widen_i8x16(codes + at);
+            const __m512 scale = Vector::set(scales[g]);
+            return Block::kHasMinimums ? _mm512_fmsub_ps(values, scale, Vector::set(mins[g])) : Vector::multiply(values, scale);
         };
-        const __m512 low = lanes(i), high = lanes(i + 16);
-        _mm512_storeu_si512(dst, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-        if (rest == nullptr) continue;
-        const __m512 low_left = _mm512_sub_ps(low, Vector::widen_bf16(dst)), high_left = _mm512_sub_ps(high, Vector::widen_bf16(dst + 32));
-        _mm512_storeu_si512(rest, (__m512i)_mm512_cvtne2ps_pbh(high_left, low_left));
-        rest += step;
-    }
+        store_numbers(to + 2 * kTileBytes * t, numbers.template operator()<0>(), numbers.template operator()<1>());
+    });
 }
 
-// Columns of one or two blocks of activation rows, and from one tile of theirs to the next.
-struct Source {
-    const std::byte *first, *second;
-    int64_t first_step, second_step;
+// Sixteen numbers of each of two groups are all that codes of four bits can stand for: they are looked up.
+template <class Block, int k>
+inline __attribute__((always_inline)) void look_up_codes(const Block& block, const float* scales, const float* mins, std::byte* to) {
+    const __m512 levels = FourBits<Block>::levels();
+    const auto numbers = [&](int g) __attribute__((always_inline)) {
+        return _mm512_fmsub_ps(levels, Vector::set(scales[g]), Vector::set(mins[g]));
+    };
+    const auto table = (__m512i)_mm512_cvtne2ps_pbh(numbers(2 * k + 1), numbers(2 * k));
+    __m512i first, second;
+    FourBits<Block>::template load<k>(block, first, second);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi16(first, table));
+    _mm512_storeu_si512(to + 2 * kTileBytes, _mm512_permutexvar_epi16(_mm512_or_si512(second, _mm512_set1_epi16(16)), table));
+}
+
+template <class Block>
+void expand_blocks(const TileWeights& weights, std::byte* panel) {
+    expand_rows(weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
+        for (int64_t b = 0; b < weights.n_cols / Block::kStepLength; b++, row += Block::kStepBytes) {
+            const Block block(reinterpret_cast<const uint8_t*>(row));
+            constexpr int kGroups = Block::kStepLength / Block::kGroup;
+            float scales[kGroups], mins[kGroups] = {};
+            block.template store_scales<1>(scales, mins);
+            // From memory a number comes to all lanes for nothing; GCC would take each out of a register instead.
+            asm volatile("" : "+m"(scales), "+m"(mins));
+            unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
+                if constexpr (has_four_bits<Block>())
+                    look_up_codes<Block, k>(block, scales, mins, to);
+                else
+                    expand_codes<Block, k>(block, scales, mins, to);
+                to += 4 * kTileBytes;
+            });
+        }
+    });
+}
+
+using Expand = void (*)(const TileWeights& weights, std::byte* panel);
+
+template <class... Blocks>
+struct ExpandTable {
+    static Expand find(int32_t type) {
+        Expand found = type == PONDER_TYPE_BF16 ? expand_bf16 : nullptr;
+        ((type == Blocks::kType ? void(found = expand_blocks<Blocks>) : void()), ...);
+        return found;
+    }
 };
+
+Expand find_expand(const DotKernel& kernel) { return OfAllBlocks<ExpandTable>::find(kernel.type); }
+
+void expand_tiles(const TileWeights& weights, std::byte* panel) { find_expand(*weights.kernel)(weights, panel); }
+
+bool has_tiles(const DotKernel& kernel) { return find_expand(kernel) != nullptr; }
+
+// Neighbouring columns of 16 rows, a row's in a lane, side by side as bfloat16.
+inline __attribute__((always_inline)) __m512i pairs_of(__m512 even, __m512 odd) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
+                                           18, 2, 17, 1, 16, 0);
+    // The function's first argument becomes the upper half.
+    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
+
+// Up to 32 columns of a row from `first` on.
+struct Columns {
+    Columns(const float* src, int64_t n, int64_t first) {
+        const auto lanes = [&](int64_t begin) __attribute__((always_inline)) {
+            const int64_t left = n - begin;
+            const uint32_t mask = left >= 16 ? 0xffffu : left <= 0 ? 0u : (1u << left) - 1u;
+            return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), src + begin);
+        };
+        low = lanes(first), high = lanes(first + 16);
+    }
+    // As bfloat16, of which they keep what that leaves.
+    __m512i take() {
+        const auto taken = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        const auto widen = [](__m256i x) __attribute__((always_inline)) {
+            return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+        };
+        low = _mm512_sub_ps(low, widen(_mm512_castsi512_si256(taken)));
+        high = _mm512_sub_ps(high, widen(_mm512_extracti64x4_epi64(taken, 1)));
+        return taken;
+    }
+    __m512 low, high;
+};
+
+void round_rows(const float* const* rows, int64_t n_rows, int64_t n, std::byte* dst, std::byte* rest) {
+    for (int64_t i = 0; i < n; i += kTileColumns, dst += kTileBytes) {
+        __m512i high[kTileRows], low[kTileRows];
+        for (int64_t r = 0; r < kTileRows; r++) {
+            Columns columns(rows[r < n_rows ? r : 0], r < n_rows ? n : 0, i);
+            high[r] = columns.take();
+            if (rest != nullptr) low[r] = columns.take();
+        }
+        Vector::interleave(high, reinterpret_cast<uint8_t*>(dst));
+        if (rest == nullptr) continue;
+        Vector::interleave(low, reinterpret_cast<uint8_t*>(rest));
+        rest += kTileBytes;
+    }
+}
 
 // The tiles of sums, those of the second block of activation rows only where there is one.
 template <bool has_second>
@@ -260,16 +257,6 @@ inline __attribute__((always_inline)) void clear_sums() {
 }
 
 template <bool has_second>
-inline __attribute__((always_inline)) void add_products() {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    if constexpr (has_second) {
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-}
-
-template <bool has_second>
 inline __attribute__((always_inline)) void put_sums(float* sums) {
     _tile_stored(0, sums, kTileRowBytes);
     _tile_stored(1, sums + kSums, kTileRowBytes);
@@ -279,12 +266,10 @@ inline __attribute__((always_inline)) void put_sums(float* sums) {
     }
 }
 
-// Where the sums of activation row i lie: 16 here, and those of the other 16 weight rows kSums on.
-inline int64_t place_of_sums(int64_t i) { return i / kTileRows * 2 * kSums + i % kTileRows * kTileRows; }
-
-// Up to 32 activation rows over a panel of 32 weight rows.
+// A panel of 32 weight rows over one or two blocks of activation rows, x_bytes apart.
 template <bool has_second>
-inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, Source x, float* sums, bool is_first) {
+inline __attribute__((always_inline)) void multiply_block(const std::byte* panel, int64_t n_cols, const std::byte* x, int64_t x_bytes,
+                                                          float* sums, bool is_first) {
     if (is_first) {
         clear_sums<has_second>();
     } else {
@@ -295,15 +280,19 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
             _tile_loadd(3, sums + 3 * kSums, kTileRowBytes);
         }
     }
-    for (int64_t k = 0; k < n_cols / kTileColumns; k++) {
+    for (int64_t k = 0; k < n_cols / kTileColumns; k++, panel += 2 * kTileBytes, x += kTileBytes) {
         // All loads first: a processor whose neighbour uses the same tiles hides little behind a product. Activations pass by the
         // first-level cache, which is the panel's.
         _tile_loadd(6, panel, kTileRowBytes);
-        _tile_stream_loadd(4, x.first, kTileRowBytes);
+        _tile_stream_loadd(4, x, kTileRowBytes);
         _tile_loadd(7, panel + kTileBytes, kTileRowBytes);
-        if constexpr (has_second) _tile_stream_loadd(5, x.second, kTileRowBytes);
-        add_products<has_second>();
-        panel += 2 * kTileBytes, x.first += x.first_step, x.second += x.second_step;
+        if constexpr (has_second) _tile_stream_loadd(5, x + x_bytes, kTileRowBytes);
+        _tile_dpbf16ps(0, 6, 4);
+        _tile_dpbf16ps(1, 7, 4);
+        if constexpr (has_second) {
+            _tile_dpbf16ps(2, 6, 5);
+            _tile_dpbf16ps(3, 7, 5);
+        }
     }
     put_sums<has_second>(sums);
 }
@@ -326,62 +315,69 @@ class Fetch {
     int64_t lines_of_row_, n_, step_, done_ = 0;
 };
 
-void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, const TiledRows& rows, int64_t first, float* sums,
+void multiply_tiles(const std::byte* panel, int64_t n_cols, const std::byte* x, const PairedRows& rows, int64_t first, float* sums,
                     bool is_first, const TileWeights* next) {
-    constexpr int64_t kBlock = 2 * kTileRows;
-    const int64_t n = rows.n_rows, row_bytes = rows.row_bytes();
-    const auto begin = [&](int64_t i) { return x + i * row_bytes + first / kTileColumns * rows.step(i); };
-    Fetch fetch(next, (n + kBlock - 1) / kBlock);
+    const int64_t n_blocks = rows.n_blocks(), block_bytes = rows.block_bytes();
+    Fetch fetch(next, (n_blocks + 1) / 2);
+    x += first / kTileColumns * kTileBytes;
+    configure(kTileRows, kTileRows);
     int64_t i = 0;
-    if (n >= kBlock) configure(kTileRows, kTileRows);
-    for (; i + kBlock <= n; i += kBlock) {
-        multiply_block<true>(panel, n_cols, {begin(i), begin(i + kTileRows), kTileBytes, kTileBytes}, sums + tile_sums(i), is_first);
+    for (; i + 2 <= n_blocks; i += 2, x += 2 * block_bytes, sums += 4 * kSums) {
+        multiply_block<true>(panel, n_cols, x, block_bytes, sums, is_first);
         fetch.some();
     }
-    if (const int64_t left = n - i; left > kTileRows) {
-        configure(kTileRows, left - kTileRows);
-        multiply_block<true>(panel, n_cols, {begin(i), begin(i + kTileRows), kTileBytes, rows.step(i + kTileRows)}, sums + tile_sums(i),
-                             is_first);
-    } else if (left > 0) {
-        configure(left, 1);
-        multiply_block<false>(panel, n_cols, {begin(i), nullptr, rows.step(i), 0}, sums + tile_sums(i), is_first);
+    if (i < n_blocks) {
+        multiply_block<false>(panel, n_cols, x, 0, sums, is_first);
+        fetch.some();
     }
     _tile_release();
-    fetch.some();
 }
 
 #include "kernels_amx_split.hpp"
 
 void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int64_t dst_stride) {
     const int64_t panel_sums = tile_sums(n_x);
-    for (int64_t i = 0; i < n_x; i++, dst += dst_stride) {
-        const float* row = sums + place_of_sums(i);
+    for (int64_t i = 0; i < n_x; i += kTileRows, dst += kTileRows * dst_stride, sums += 2 * kSums) {
+        const int64_t some = n_x - i < kTileRows ? n_x - i : kTileRows;
         for (int64_t r = 0; r < n_rows; r += kTileRows) {
+            const float* tile = sums + r / kRowsOfTilePanel * panel_sums + r / kTileRows % 2 * kSums;
             const uint32_t mask = n_rows - r >= kTileRows ? 0xffffu : (1u << (n_rows - r)) - 1u;
-            _mm512_mask_storeu_ps(dst + r, static_cast<__mmask16>(mask),
-                                  Vector::load_floats(row + r / kRowsOfTilePanel * panel_sums + r / kTileRows % 2 * kSums));
+            __m512i lines[kTileRows];
+            for (int64_t k = 0; k < kTileRows; k++) lines[k] = Vector::load(tile + k * kTileRows);
+            Vector::turn(lines, [&](int64_t k, __m512i values) __attribute__((always_inline)) {
+                if (k < some) _mm512_mask_storeu_epi32(dst + k * dst_stride + r, static_cast<__mmask16>(mask), values);
+            });
         }
     }
 }
 
-void store_gated(const float* gates, const float* ups, int64_t first, int64_t n_cols, const TiledRows& rows, std::byte* dst) {
+void store_gated(const float* gates, const float* ups, int64_t first, int64_t n_cols, const PairedRows& rows, std::byte* dst) {
     const int64_t panel_sums = tile_sums(rows.n_rows);
-    for (int64_t i = 0; i < rows.n_rows; i++) {
-        const int64_t row = place_of_sums(i), step = rows.step(i);
-        std::byte* to = dst + rows.place(i) + first / kTileColumns * step;
-        for (int64_t r = 0; r < n_cols; r += kTileColumns, to += step) {
-            const float *gate = gates + row + r / kRowsOfTilePanel * panel_sums, *up = ups + (gate - gates);
-            const __m512 low = gated(Vector::load_floats(gate), Vector::load_floats(up)),
-                         high = gated(Vector::load_floats(gate + kSums), Vector::load_floats(up + kSums));
-            _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    dst += first / kTileColumns * kTileBytes;
+    for (int64_t i = 0; i < rows.n_blocks(); i++, dst += rows.block_bytes(), gates += 2 * kSums, ups += 2 * kSums) {
+        std::byte* to = dst;
+        for (int64_t r = 0; r < n_cols; r += kTileColumns) {
+            const float *gate = gates + r / kRowsOfTilePanel * panel_sums, *up = ups + (gate - gates);
+            for (int64_t k = 0; k < kTileColumns; k += 2, gate += 2 * kTileRows, up += 2 * kTileRows, to += kTileRowBytes) {
+                const auto numbers = [&](int64_t j) __attribute__((always_inline)) {
+                    return gated(Vector::load_floats(gate + j), Vector::load_floats(up + j));
+                };
+                _mm512_storeu_si512(to, pairs_of(numbers(0), numbers(kTileRows)));
+            }
         }
     }
 }
 
-bool has_tiles(const DotKernel& kernel) { return kernel.type == PONDER_TYPE_BF16 || kernel.expand != nullptr; }
-
-constexpr TileKernels kTileKernels = {round_row, has_tiles,      expand_tiles, multiply_tiles, split_turned,
-                                      split,     multiply_split, store_sums,   store_gated};
+constexpr TileKernels kTileKernels = {.has_tiles = has_tiles,
+                                      .expand = expand_tiles,
+                                      .round_rows = round_rows,
+                                      .multiply = multiply_tiles,
+                                      .store_sums = store_sums,
+                                      .store_gated = store_gated,
+                                      .split_row = split_row,
+                                      .split_turned = split_turned,
+                                      .split = split,
+                                      .multiply_split = multiply_split};
 
 // Linux lends a process the tiles' state only if it asks.
 bool ask_for_tiles() {

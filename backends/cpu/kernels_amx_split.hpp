@@ -2,6 +2,14 @@
 // Products of float32 matrices in AMX's tiles: each is the sum of two of bfloat16, and of the four products of their parts all but that of
 // the smaller ones is taken. Included inside the anonymous namespace of kernels_amx.cpp.
 
+void split_row(const float* src, int64_t n, int64_t step, std::byte* dst, std::byte* rest) {
+    for (int64_t i = 0; i < n; i += kTileColumns, dst += step, rest += step) {
+        Columns columns(src, n, i);
+        _mm512_storeu_si512(dst, columns.take());
+        _mm512_storeu_si512(rest, columns.take());
+    }
+}
+
 void split_turned(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte* dst) {
     const int64_t panel_bytes = split_bytes(depth, 2 * kTileRows);
     std::byte* rest = dst + split_bytes(depth, n);
@@ -10,10 +18,9 @@ void split_turned(const float* src, int64_t stride, int64_t depth, int64_t n, st
         for (int64_t k = 0; k < depth; k += kTileColumns) {
             __m512i high[kTileRows], low[kTileRows];
             for (int64_t r = 0; r < kTileRows; r++) {
-                std::byte two[2][kTileRowBytes];
-                round_row(src + (j + r) * stride + k, depth - k < kTileColumns ? depth - k : kTileColumns, 0, two[0], two[1]);
-                high[r] = Vector::load(two[0]);
-                low[r] = Vector::load(two[1]);
+                Columns columns(src + (j + r) * stride, depth, k);
+                high[r] = columns.take();
+                low[r] = columns.take();
             }
             const int64_t at = panel + k / kTileColumns * 2 * kTileBytes;
             Vector::interleave(high, reinterpret_cast<uint8_t*>(dst + at));
@@ -42,6 +49,25 @@ void split(const float* src, int64_t stride, int64_t depth, int64_t n, std::byte
         }
     }
 }
+
+// Columns of one or two blocks of rows, and from one tile of theirs to the next.
+struct Source {
+    const std::byte *first, *second;
+    int64_t first_step, second_step;
+};
+
+template <bool has_second>
+inline __attribute__((always_inline)) void add_products() {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (has_second) {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+}
+
+// Where the sums of row i on the left lie: 16 here, and those of the other 16 columns kSums on.
+inline int64_t place_of_sums(int64_t i) { return i / kTileRows * 2 * kSums + i % kTileRows * kTileRows; }
 
 // Up to 32 rows times 32 columns. The second parts of both lie rest_left and rest_right bytes behind.
 template <bool has_second>

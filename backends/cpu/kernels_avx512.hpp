@@ -61,8 +61,9 @@ struct Vector : X86Vector {
             for (int i = 0; i < N; i++) sums[i] = _mm512_dpbusd_epi32(sums[i], fours, _mm512_set1_epi32(copy<int32_t>(x[i] + at + 4 * k)));
         });
     }
-    // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four.
-    static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
+    // Sixteen rows of 64 bytes to sixteen vectors of 16 x 4: the first four bytes of every row, then the next four. store(i, vector i)
+    template <class Store>
+    static __attribute__((always_inline)) void turn(const Bytes (&rows)[16], const Store& store) {
         Bytes a[16], b[16];
         for (int i = 0; i < 16; i += 2) {
             a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
@@ -78,11 +79,14 @@ struct Vector : X86Vector {
         for (int c = 0; c < 4; c++) {
             const Bytes low01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0x44), high01 = _mm512_shuffle_i32x4(b[c], b[4 + c], 0xee);
             const Bytes low23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0x44), high23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0xee);
-            _mm512_storeu_si512(dst + 64 * c, _mm512_shuffle_i32x4(low01, low23, 0x88));
-            _mm512_storeu_si512(dst + 64 * (4 + c), _mm512_shuffle_i32x4(low01, low23, 0xdd));
-            _mm512_storeu_si512(dst + 64 * (8 + c), _mm512_shuffle_i32x4(high01, high23, 0x88));
-            _mm512_storeu_si512(dst + 64 * (12 + c), _mm512_shuffle_i32x4(high01, high23, 0xdd));
+            store(c, _mm512_shuffle_i32x4(low01, low23, 0x88));
+            store(4 + c, _mm512_shuffle_i32x4(low01, low23, 0xdd));
+            store(8 + c, _mm512_shuffle_i32x4(high01, high23, 0x88));
+            store(12 + c, _mm512_shuffle_i32x4(high01, high23, 0xdd));
         }
+    }
+    static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
+        turn(rows, [&](int64_t i, Bytes vector) __attribute__((always_inline)) { _mm512_storeu_si512(dst + 64 * i, vector); });
     }
     static void store_panel(const Bytes (&rows)[16], uint8_t* dst) { interleave(rows, dst); }
     static void store_negated(int32_t* p, Ints x) { _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), x)); }

@@ -84,13 +84,16 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
     if (kernels.tiles == nullptr || !kernels.tiles->has_tiles(own) || n_cols % 64 != 0) return;
     constexpr int64_t kColumns = 256;  // several panels
     const bool is_pair = own.takes_floats;
-    const TiledRows tiled = {n_x, n_cols};
-    std::vector<Line> rounded(static_cast<size_t>(2 * tiled.n_bytes()) / sizeof(Line)), panel(kTilePanelBytes / sizeof(Line)),
+    const PairedRows paired = {n_x, n_cols};
+    std::vector<Line> rounded(static_cast<size_t>(2 * paired.n_bytes()) / sizeof(Line)), panel(kTilePanelBytes / sizeof(Line)),
         sums(static_cast<size_t>(tile_sums(n_x)) * sizeof(float) / sizeof(Line));
     auto* first_row = reinterpret_cast<std::byte*>(rounded.data());
-    for (int64_t i = 0; i < n_x; i++) {
-        std::byte* row = first_row + tiled.place(i);
-        kernels.tiles->round_row(x.data() + i * n_cols, n_cols, tiled.step(i), row, is_pair ? row + tiled.n_bytes() : nullptr);
+    for (int64_t i = 0; i < n_x; i += kRowsOfTile) {
+        const float* sources[kRowsOfTile];
+        const int64_t some = std::min(kRowsOfTile, n_x - i);
+        for (int64_t j = 0; j < some; j++) sources[j] = x.data() + (i + j) * n_cols;
+        std::byte* block = first_row + i / kRowsOfTile * paired.block_bytes();
+        kernels.tiles->round_rows(sources, some, n_cols, block, is_pair ? block + paired.n_bytes() : nullptr);
     }
     auto* panel_bytes = reinterpret_cast<std::byte*>(panel.data());
     auto* all_sums = reinterpret_cast<float*>(sums.data());
@@ -103,7 +106,7 @@ void compare_tiles(const Kernels& kernels, const DotKernel& own, int type, const
         const TileWeights weights = weights_of(first), next = first + kColumns < n_cols ? weights_of(first + kColumns) : weights;
         kernels.tiles->expand(weights, panel_bytes);
         for (int term = 0; term < (is_pair ? 2 : 1); term++) {
-            kernels.tiles->multiply(panel_bytes, weights.n_cols, first_row + term * tiled.n_bytes(), tiled, first, all_sums,
+            kernels.tiles->multiply(panel_bytes, weights.n_cols, first_row + term * paired.n_bytes(), paired, first, all_sums,
                                     first == 0 && term == 0, term == 0 ? &next : nullptr);
         }
     }
@@ -340,7 +343,7 @@ void compare_split(const Kernels& kernels, std::mt19937& random) {
                 }
                 for (int64_t i = 0; i < n_left; i++) {
                     std::byte* row = left_bytes + tiled.place(i);
-                    kernels.tiles->round_row(a.data() + i * depth, depth, tiled.step(i), row, row + tiled.n_bytes());
+                    kernels.tiles->split_row(a.data() + i * depth, depth, tiled.step(i), row, row + tiled.n_bytes());
                 }
                 for (const bool adds : {false, true}) {
                     if (adds)
