@@ -160,8 +160,9 @@ void add_multiply_sizes(int64_t n_cols, int64_t max_rows, Sizes& sizes) {
 int64_t choose_chunk(const Run& run, int64_t n_matrix_rows, int64_t n_rows) {
     constexpr int64_t kPiecesPerThread = 6, kGranule = 8, kLargest = 128;
     const int64_t even = n_matrix_rows / (run.pool.n_threads() * kPiecesPerThread);
+    // Half as many, since every piece reads all of the source.
     if (run.kernels.tiles != nullptr && n_rows >= kTilesFrom)
-        return std::clamp(even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
+        return std::clamp(2 * even / kRowsOfTilePanel * kRowsOfTilePanel, kRowsOfTilePanel, kTilePieceRows);
     // A panel with many source rows is work enough, and keeps cancelling quick; with few, the next one is fetched meanwhile.
     if (n_rows >= kFewestPanelRows)
         return std::clamp(even / kRowsOfPanel * kRowsOfPanel, kRowsOfPanel, n_rows < 64 ? kLargest : 4 * kRowsOfPanel);

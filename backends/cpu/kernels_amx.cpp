@@ -48,12 +48,14 @@ void configure(int64_t first, int64_t second) {
     _tile_loadconfig(&config);
 }
 
+constexpr int64_t kAhead = 2;
 // Calls row(r, where its columns go in the first tile) for the rows of a panel. Rows that are not there are zeros.
 template <class Row>
 inline __attribute__((always_inline)) void expand_rows(const TileWeights& weights, std::byte* panel, const Row& row) {
     for (int64_t r = 0; r < kRowsOfTilePanel; r++) {
         std::byte* to = panel + r / kTileRows * kTileBytes + r % kTileRows * kTileRowBytes;
         if (r < weights.n_rows) {
+            for (int64_t i = 0; i < weights.n_bytes; i += 64) __builtin_prefetch(weights.rows + (r + kAhead) * weights.row_bytes + i);
             row(weights.rows + r * weights.row_bytes, to);
             continue;
         }
@@ -302,12 +304,12 @@ class Fetch {
   public:
     Fetch(const TileWeights* weights, int64_t n_times)
         : weights_(weights),
-          lines_of_row_(weights != nullptr ? weights->n_bytes / 64 + 1 : 1),
+          lines_of_row_(weights != nullptr ? weights->n_bytes / 128 + 1 : 1),
           n_(weights != nullptr ? weights->n_rows * lines_of_row_ : 0),
           step_((n_ + n_times - 1) / n_times) {}
     void some() {
         for (const int64_t end = n_ - done_ < step_ ? n_ : done_ + step_; done_ < end; done_++)
-            __builtin_prefetch(weights_->rows + done_ / lines_of_row_ * weights_->row_bytes + done_ % lines_of_row_ * 64, 0, 2);
+            __builtin_prefetch(weights_->rows + done_ / lines_of_row_ * weights_->row_bytes + done_ % lines_of_row_ * 128, 0, 2);
     }
 
   private:

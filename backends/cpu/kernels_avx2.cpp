@@ -203,11 +203,11 @@ struct Vector : X86Vector {
         constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
         return {_mm256_round_ps(x.low, kMode), _mm256_round_ps(x.high, kMode)};
     }
-    // 2^n for whole n in [-126, 127]
-    static Floats power_of_two(Floats n) {
+    // x * 2^n for whole n in [-126, 127]
+    static Floats times_power_of_two(Floats x, Floats n) {
         const __m256i bias = _mm256_set1_epi32(127);
-        return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.low), bias), 23)),
-                _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.high), bias), 23))};
+        return multiply(x, {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.low), bias), 23)),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.high), bias), 23))});
     }
     // Whole numbers in [-127, 127] to bytes.
     static void store_codes(int8_t* dst, Floats x) {

@@ -102,17 +102,19 @@ struct Vector : X86Vector {
     static Floats add(Floats x, Floats y) { return _mm512_add_ps(x, y); }
     static Floats subtract(Floats x, Floats y) { return _mm512_sub_ps(x, y); }
     static Floats multiply(Floats x, Floats y) { return _mm512_mul_ps(x, y); }
-    static Floats divide(Floats x, Floats y) { return _mm512_div_ps(x, y); }
+    // A reciprocal of 14 bits, then one of Newton's steps: two units of the last place at most, in a third of the time of a division.
+    static Floats divide(Floats x, Floats y) {
+        const Floats r = _mm512_rcp14_ps(y);
+        return _mm512_mul_ps(x, _mm512_fmadd_ps(r, _mm512_fnmadd_ps(y, r, _mm512_set1_ps(1.0f)), r));
+    }
     static Floats fma(Floats x, Floats y, Floats z) { return _mm512_fmadd_ps(x, y, z); }
     static Floats negative_fma(Floats x, Floats y, Floats z) { return _mm512_fnmadd_ps(x, y, z); }
     static Floats larger(Floats x, Floats y) { return _mm512_max_ps(x, y); }
     static Floats smaller(Floats x, Floats y) { return _mm512_min_ps(x, y); }
     static Floats magnitude(Floats x) { return _mm512_abs_ps(x); }
     static Floats round_to_even(Floats x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-    // 2^n for whole n in [-126, 127]
-    static Floats power_of_two(Floats n) {
-        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
-    }
+    // x * 2^n for whole n in [-126, 127]
+    static Floats times_power_of_two(Floats x, Floats n) { return _mm512_scalef_ps(x, n); }
     // Whole numbers in [-127, 127] to bytes.
     static void store_codes(int8_t* dst, Floats x) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));

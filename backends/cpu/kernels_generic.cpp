@@ -157,10 +157,10 @@ struct Vector {
         for (auto& e : x.v) e = (e + 12582912.0f) - 12582912.0f;  // 1.5 * 2^23
         return x;
     }
-    // 2^n for whole n in [-126, 127]
-    static Floats power_of_two(Floats n) {
+    // x * 2^n for whole n in [-126, 127]
+    static Floats times_power_of_two(Floats x, Floats n) {
         for (auto& e : n.v) e = from_bits<float>(static_cast<uint32_t>(static_cast<int32_t>(e) + 127) << 23);
-        return n;
+        return multiply(x, n);
     }
     // Whole numbers in [-127, 127] to bytes.
     static void store_codes(int8_t* dst, Floats x) {

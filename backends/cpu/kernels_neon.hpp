@@ -238,10 +238,10 @@ struct Vector {
         for (auto& v : x.v) v = vrndnq_f32(v);
         return x;
     }
-    // 2^n for whole n in [-126, 127]
-    static Floats power_of_two(Floats n) {
+    // x * 2^n for whole n in [-126, 127]
+    static Floats times_power_of_two(Floats x, Floats n) {
         for (auto& v : n.v) v = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(v), vdupq_n_s32(127)), 23));
-        return n;
+        return multiply(x, n);
     }
     // Whole numbers in [-127, 127] to bytes.
     static void store_codes(int8_t* dst, Floats x) {
