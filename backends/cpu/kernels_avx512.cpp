@@ -16,6 +16,7 @@ namespace {
 
 #define PONDER_KERNELS_HAVE_PANELS
 #define PONDER_KERNELS_WEAVE
+#define PONDER_KERNELS_JOIN
 #include "kernels_templates.hpp"
 
 }  // namespace

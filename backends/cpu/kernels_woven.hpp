@@ -243,6 +243,16 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
     for (int i = 0; i < N; i++) totals[i] = sums[i];
 }
 
+// What sums the products with N rounded rows.
+template <int N>
+struct SumsFor {
+    using Type = WovenSums;
+};
+
+#ifdef PONDER_KERNELS_JOIN
+#include "kernels_joined.hpp"
+#endif
+
 // All whole blocks of 256 of n_rows <= kRowsAtOnce weight rows times N rounded rows: results[r][i]. Many activation rows are taken in
 // pieces that stay in the first-level cache while the weight rows pass.
 template <class Block, bool in_pieces, int N>
@@ -250,27 +260,28 @@ inline __attribute__((always_inline)) void dot_woven(const std::byte* rows, int6
                                                      int64_t n_pieces, const std::byte* const (&x)[N], float (&results)[kRowsAtOnce][N]) {
     const RoundedLayout at(n_cols);
     uintptr_t later = reinterpret_cast<uintptr_t>(rows) + static_cast<uintptr_t>(kRowsAtOnce * row_bytes);
-    const auto add = [&](int64_t r, int64_t begin, int64_t end, WovenSums(&sums)[N]) __attribute__((always_inline)) {
+    using Sums = typename SumsFor<N>::Type;
+    const auto add = [&](int64_t r, int64_t begin, int64_t end, Sums(&sums)[N]) __attribute__((always_inline)) {
         const auto* row = reinterpret_cast<const uint8_t*>(rows + r * row_bytes);
         if constexpr (Block::kGroup == 16)
             add_woven16<in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums);
         else
             add_woven32<Block, in_pieces, N>(row, begin, end, row_bytes, later, x, at, sums);
     };
-    const auto finish = [&](int64_t r, const WovenSums(&sums)[N]) __attribute__((always_inline)) {
+    const auto finish = [&](int64_t r, const Sums(&sums)[N]) __attribute__((always_inline)) {
         for (int i = 0; i < N; i++) results[r][i] = sums[i].total();
     };
     const int64_t n_blocks = n_cols / 256;
     // Adding the lanes of few sums is mostly waiting: those of all weight rows do it together.
     if constexpr (in_pieces || N <= 2) {
-        WovenSums sums[kRowsAtOnce][N];
+        Sums sums[kRowsAtOnce][N];
         by_pieces(
             n_blocks, in_pieces ? n_pieces : 1,
             n_rows, [&](int64_t r, int64_t begin, int64_t end) __attribute__((always_inline)) { add(r, begin, end, sums[r]); });
         for (int64_t r = 0; r < n_rows; r++) finish(r, sums[r]);
     } else {
         for (int64_t r = 0; r < n_rows; r++) {
-            WovenSums sums[N];
+            Sums sums[N];
             add(r, 0, n_blocks, sums);
             finish(r, sums);
         }
