@@ -48,7 +48,9 @@ void configure(int64_t first, int64_t second) {
     _tile_loadconfig(&config);
 }
 
+// Rows that are asked for before they are expanded.
 constexpr int64_t kAhead = 2;
+
 // Calls row(r, where its columns go in the first tile) for the rows of a panel. Rows that are not there are zeros.
 template <class Row>
 inline __attribute__((always_inline)) void expand_rows(const TileWeights& weights, std::byte* panel, const Row& row) {
@@ -64,10 +66,11 @@ inline __attribute__((always_inline)) void expand_rows(const TileWeights& weight
 }
 
 void expand_bf16(const TileWeights& weights, std::byte* panel) {
-    expand_rows(weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
-        for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++, row += kTileRowBytes, to += 2 * kTileBytes)
-            _mm512_storeu_si512(to, Vector::load(row));
-    });
+    expand_rows(
+        weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
+            for (int64_t t = 0; t < weights.n_cols / kTileColumns; t++, row += kTileRowBytes, to += 2 * kTileBytes)
+                _mm512_storeu_si512(to, Vector::load(row));
+        });
 }
 
 inline __attribute__((always_inline)) void store_numbers(std::byte* to, __m512 low, __m512 high) {
@@ -133,7 +136,8 @@ inline __attribute__((always_inline)) void expand_codes(const Block& block, cons
     constexpr bool is_unsigned = Block::kShift == 0;
     alignas(64) int8_t codes[kRoundedStep];
     const __m512i bytes = block.template codes<k>();
-    _mm512_store_si512(codes, Block::kShift == kSigned || is_unsigned ? bytes : _mm512_sub_epi8(bytes, _mm512_set1_epi8(1 << Block::kShift)));
+    _mm512_store_si512(codes,
+                       Block::kShift == kSigned || is_unsigned ? bytes : _mm512_sub_epi8(bytes, _mm512_set1_epi8(1 << Block::kShift)));
     // Written once and read in quarters: to spread a register's quarters takes twice the shuffles.
     asm volatile("" : "+m"(codes));
     unrolled<2>([&]<int t>() __attribute__((always_inline)) {
@@ -165,23 +169,24 @@ inline __attribute__((always_inline)) void look_up_codes(const Block& block, con
 
 template <class Block>
 void expand_blocks(const TileWeights& weights, std::byte* panel) {
-    expand_rows(weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
-        for (int64_t b = 0; b < weights.n_cols / Block::kStepLength; b++, row += Block::kStepBytes) {
-            const Block block(reinterpret_cast<const uint8_t*>(row));
-            constexpr int kGroups = Block::kStepLength / Block::kGroup;
-            float scales[kGroups], mins[kGroups] = {};
-            block.template store_scales<1>(scales, mins);
-            // From memory a number comes to all lanes for nothing; GCC would take each out of a register instead.
-            asm volatile("" : "+m"(scales), "+m"(mins));
-            unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
-                if constexpr (has_four_bits<Block>())
-                    look_up_codes<Block, k>(block, scales, mins, to);
-                else
-                    expand_codes<Block, k>(block, scales, mins, to);
-                to += 4 * kTileBytes;
-            });
-        }
-    });
+    expand_rows(
+        weights, panel, [&](const std::byte* row, std::byte* to) __attribute__((always_inline)) {
+            for (int64_t b = 0; b < weights.n_cols / Block::kStepLength; b++, row += Block::kStepBytes) {
+                const Block block(reinterpret_cast<const uint8_t*>(row));
+                constexpr int kGroups = Block::kStepLength / Block::kGroup;
+                float scales[kGroups], mins[kGroups] = {};
+                block.template store_scales<1>(scales, mins);
+                // From memory a number comes to all lanes for nothing; GCC would take each out of a register instead.
+                asm volatile("" : "+m"(scales), "+m"(mins));
+                unrolled<Block::kSteps>([&]<int k>() __attribute__((always_inline)) {
+                    if constexpr (has_four_bits<Block>())
+                        look_up_codes<Block, k>(block, scales, mins, to);
+                    else
+                        expand_codes<Block, k>(block, scales, mins, to);
+                    to += 4 * kTileBytes;
+                });
+            }
+        });
 }
 
 using Expand = void (*)(const TileWeights& weights, std::byte* panel);
@@ -197,7 +202,7 @@ struct ExpandTable {
 
 Expand find_expand(const DotKernel& kernel) { return OfAllBlocks<ExpandTable>::find(kernel.type); }
 
-void expand_tiles(const TileWeights& weights, std::byte* panel) { find_expand(*weights.kernel)(weights, panel); }
+void expand_tiles(const TileWeights& weights, std::byte* panel) { find_expand (*weights.kernel)(weights, panel); }
 
 bool has_tiles(const DotKernel& kernel) { return find_expand(kernel) != nullptr; }
 
@@ -299,7 +304,7 @@ inline __attribute__((always_inline)) void multiply_block(const std::byte* panel
     put_sums<has_second>(sums);
 }
 
-// Asks for weights, some at a time.
+// Asks for weights, some at a time: for every other line, beside which the second-level cache takes its neighbour.
 class Fetch {
   public:
     Fetch(const TileWeights* weights, int64_t n_times)
@@ -346,9 +351,10 @@ void store_sums(const float* sums, int64_t n_x, int64_t n_rows, float* dst, int6
             const uint32_t mask = n_rows - r >= kTileRows ? 0xffffu : (1u << (n_rows - r)) - 1u;
             __m512i lines[kTileRows];
             for (int64_t k = 0; k < kTileRows; k++) lines[k] = Vector::load(tile + k * kTileRows);
-            Vector::turn(lines, [&](int64_t k, __m512i values) __attribute__((always_inline)) {
-                if (k < some) _mm512_mask_storeu_epi32(dst + k * dst_stride + r, static_cast<__mmask16>(mask), values);
-            });
+            Vector::turn(
+                lines, [&](int64_t k, __m512i values) __attribute__((always_inline)) {
+                    if (k < some) _mm512_mask_storeu_epi32(dst + k * dst_stride + r, static_cast<__mmask16>(mask), values);
+                });
         }
     }
 }

@@ -86,7 +86,8 @@ struct Vector : X86Vector {
         }
     }
     static void interleave(const Bytes (&rows)[16], uint8_t* dst) {
-        turn(rows, [&](int64_t i, Bytes vector) __attribute__((always_inline)) { _mm512_storeu_si512(dst + 64 * i, vector); });
+        turn(
+            rows, [&](int64_t i, Bytes vector) __attribute__((always_inline)) { _mm512_storeu_si512(dst + 64 * i, vector); });
     }
     static void store_panel(const Bytes (&rows)[16], uint8_t* dst) { interleave(rows, dst); }
     static void store_negated(int32_t* p, Ints x) { _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), x)); }

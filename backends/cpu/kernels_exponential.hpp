@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exponentials of a vector, and what gates with them. Included inside the anonymous namespace of a file of kernels.
 
-// e^x, relative error below 2e-7: x = n ln 2 + r, and a polynomial in r (Cephes' coefficients). Beyond -87 and 87 it is what it is there, whose reciprocal is normal, too.
+// e^x, relative error below 2e-7: x = n ln 2 + r, and a polynomial in r (Cephes' coefficients). Beyond -87 and 87 it is what it is there,
+// whose reciprocal is normal, too.
 inline Vector::Floats exponential(Vector::Floats x) {
     x = Vector::smaller(Vector::larger(x, Vector::set(-87.0f)), Vector::set(87.0f));
     const Vector::Floats n = Vector::round_to_even(Vector::multiply(x, Vector::set(1.44269504f)));

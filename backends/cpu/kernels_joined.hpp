@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dot products of woven codes with several activation rows on AVX-512: two vectors of kernels_woven.hpp side by side, whose joining pays for
-// itself from four rows on. Lanes 0 to 7 are WovenSums' first, the others those kept apart, each added in the same order.
+// Dot products of woven codes with several activation rows on AVX-512: two vectors of kernels_woven.hpp side by side, whose joining pays
+// for itself from four rows on. Lanes 0 to 7 are WovenSums' first, the others those kept apart, each added in the same order.
 
 struct JoinedSums {
     float total() const { return Vector::sum(lanes); }
@@ -57,8 +57,8 @@ inline __attribute__((always_inline)) void add_woven16(const uint8_t* row, int64
         const Woven<BlockQ6K> block(p);
         const __m512 offsets = joined(block.offsets[0], block.offsets[1]);
         unrolled<N>([&]<int i>() __attribute__((always_inline)) {
-            sums[i].lanes = Vector::fma(offsets, Vector::load_floats(reinterpret_cast<const float*>(x[i] + (at.sums16 + 64 * b))),
-                                        sums[i].lanes);
+            sums[i].lanes =
+                Vector::fma(offsets, Vector::load_floats(reinterpret_cast<const float*>(x[i] + (at.sums16 + 64 * b))), sums[i].lanes);
         });
         unrolled<2>([&]<int pair>() __attribute__((always_inline)) {
             Bytes32 first[2], fifth[2];

@@ -318,8 +318,7 @@ constexpr int32_t panels_from() {
 template <class... Blocks>
 struct DotTable {
     static constexpr DotKernel kRows[] = {
-        {Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>,
-         panels_from<Blocks>()}...,
+        {Blocks::kType, false, dot_rows<Blocks>, expand_panel<Blocks>, multiply_panel<Blocks>, panels_from<Blocks>()}...,
         {LoadF32::kType, true, dot_float_rows<LoadF32>, nullptr, nullptr, 0, widen_row<LoadF32>},
         {LoadF16::kType, true, dot_float_rows<LoadF16>, nullptr, nullptr, 0, widen_row<LoadF16>},
         {LoadBf16::kType, true, dot_float_rows<LoadBf16>, nullptr, nullptr, 0, widen_row<LoadBf16>}};
