@@ -202,7 +202,10 @@ struct ExpandTable {
 
 Expand find_expand(const DotKernel& kernel) { return OfAllBlocks<ExpandTable>::find(kernel.type); }
 
-void expand_tiles(const TileWeights& weights, std::byte* panel) { find_expand (*weights.kernel)(weights, panel); }
+void expand_tiles(const TileWeights& weights, std::byte* panel) {
+    const Expand expand = find_expand(*weights.kernel);
+    expand(weights, panel);
+}
 
 bool has_tiles(const DotKernel& kernel) { return find_expand(kernel) != nullptr; }
 
