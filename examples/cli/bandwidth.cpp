@@ -2,12 +2,15 @@
 // Implementation of the read bandwidth probe.
 #include "bandwidth.hpp"
 
+#include <sys/mman.h>
 #include <unistd.h>
 #include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -39,15 +42,23 @@ size_t buffer_bytes() {
 typedef uint64_t Lane __attribute__((vector_size(32), aligned(8), may_alias));
 constexpr size_t kLaneWords = sizeof(Lane) / sizeof(uint64_t);
 constexpr size_t kStepWords = 4 * kLaneWords;
+// Places that a thread reads by turns, and how far ahead of itself it asks for more: one place, or hardware alone, reads up to a third
+// slower.
+constexpr size_t kPlaces = 4, kAheadBytes = 4096, kLineBytes = 64;
 
 uint64_t sum(const uint64_t* words, size_t n) {
     Lane a{}, b{}, c{}, d{};
-    for (size_t i = 0; i + kStepWords <= n; i += kStepWords) {
-        const auto* lanes = reinterpret_cast<const Lane*>(words + i);
-        a += lanes[0];
-        b += lanes[1];
-        c += lanes[2];
-        d += lanes[3];
+    const size_t n_of_place = n / kPlaces;
+    for (size_t i = 0; i + kStepWords <= n_of_place; i += kStepWords) {
+        for (size_t place = 0; place < kPlaces; ++place) {
+            const auto* lanes = reinterpret_cast<const Lane*>(words + place * n_of_place + i);
+            for (size_t line = 0; line < kStepWords * sizeof(uint64_t); line += kLineBytes)
+                __builtin_prefetch(reinterpret_cast<const char*>(lanes) + kAheadBytes + line, 0, 2);
+            a += lanes[0];
+            b += lanes[1];
+            c += lanes[2];
+            d += lanes[3];
+        }
     }
     a += b + c + d;
     uint64_t total = 0;
@@ -55,13 +66,30 @@ uint64_t sum(const uint64_t* words, size_t n) {
     return total;
 }
 
+struct Free {
+    void operator()(uint64_t* words) const { std::free(words); }
+};
+using Words = std::unique_ptr<uint64_t[], Free>;
+
+// In large pages where the system lends them, as weights are.
+Words allocate(size_t n_words) {
+    constexpr size_t kLargePage = size_t{2} << 20;
+    const size_t n_bytes = (n_words * sizeof(uint64_t) + kLargePage - 1) / kLargePage * kLargePage;
+    Words words(static_cast<uint64_t*>(std::aligned_alloc(kLargePage, n_bytes)));
+    if (words == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    ::madvise(words.get(), n_bytes, MADV_HUGEPAGE);
+#endif
+    return words;
+}
+
 }  // namespace
 
 double measure_read_bandwidth(int n_threads) {
     const auto n = static_cast<size_t>(std::max(n_threads, 1));
-    const size_t n_words = buffer_bytes() / sizeof(uint64_t) / n / kStepWords * kStepWords;  // of each thread
-    std::vector<std::unique_ptr<uint64_t[]>> slices;
-    for (size_t i = 0; i < n; ++i) slices.emplace_back(new uint64_t[n_words]);
+    const size_t n_words = buffer_bytes() / sizeof(uint64_t) / n / (kPlaces * kStepWords) * (kPlaces * kStepWords);  // of each thread
+    std::vector<Words> slices;
+    for (size_t i = 0; i < n; ++i) slices.push_back(allocate(n_words));
     std::barrier pass_starts(static_cast<std::ptrdiff_t>(n));
     std::barrier pass_ends(static_cast<std::ptrdiff_t>(n));
     std::atomic<uint64_t> sink{0};  // keeps the sums alive
