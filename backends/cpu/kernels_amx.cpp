@@ -21,7 +21,7 @@ namespace {
 
 #include "kernels_exponential.hpp"
 
-constexpr int64_t kTileRows = 16, kTileBytes = 1024, kSums = 256;
+constexpr int64_t kTileRows = kRowsOfTile, kTileBytes = 1024, kSums = 256;
 // Columns that one tile multiplies, and a tile's bytes of one row of them.
 constexpr int64_t kTileColumns = 32, kTileRowBytes = 64;
 
@@ -73,9 +73,9 @@ void expand_bf16(const TileWeights& weights, std::byte* panel) {
         });
 }
 
-inline __attribute__((always_inline)) void store_numbers(std::byte* to, __m512 low, __m512 high) {
+inline __attribute__((always_inline)) __m512i to_bf16(__m512 low, __m512 high) {
     // The function's first argument becomes the upper half.
-    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 // Formats of four bits: what a code stands for before scale and minimum, and where the codes of two groups of 32 lie.
@@ -149,7 +149,7 @@ inline __attribute__((always_inline)) void expand_codes(const Block& block, cons
             const __m512 scale = Vector::set(scales[g]);
             return Block::kHasMinimums ? _mm512_fmsub_ps(values, scale, Vector::set(mins[g])) : Vector::multiply(values, scale);
         };
-        store_numbers(to + 2 * kTileBytes * t, numbers.template operator()<0>(), numbers.template operator()<1>());
+        _mm512_storeu_si512(to + 2 * kTileBytes * t, to_bf16(numbers.template operator()<0>(), numbers.template operator()<1>()));
     });
 }
 
@@ -160,7 +160,7 @@ inline __attribute__((always_inline)) void look_up_codes(const Block& block, con
     const auto numbers = [&](int g) __attribute__((always_inline)) {
         return _mm512_fmsub_ps(levels, Vector::set(scales[g]), Vector::set(mins[g]));
     };
-    const auto table = (__m512i)_mm512_cvtne2ps_pbh(numbers(2 * k + 1), numbers(2 * k));
+    const __m512i table = to_bf16(numbers(2 * k), numbers(2 * k + 1));
     __m512i first, second;
     FourBits<Block>::template load<k>(block, first, second);
     _mm512_storeu_si512(to, _mm512_permutexvar_epi16(first, table));
@@ -213,8 +213,7 @@ bool has_tiles(const DotKernel& kernel) { return find_expand(kernel) != nullptr;
 inline __attribute__((always_inline)) __m512i pairs_of(__m512 even, __m512 odd) {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
                                            18, 2, 17, 1, 16, 0);
-    // The function's first argument becomes the upper half.
-    return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+    return _mm512_permutexvar_epi16(order, to_bf16(even, odd));
 }
 
 // Up to 32 columns of a row from `first` on.
@@ -229,7 +228,7 @@ struct Columns {
     }
     // As bfloat16, of which they keep what that leaves.
     __m512i take() {
-        const auto taken = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        const __m512i taken = to_bf16(low, high);
         const auto widen = [](__m256i x) __attribute__((always_inline)) {
             return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
         };
@@ -240,8 +239,9 @@ struct Columns {
     __m512 low, high;
 };
 
-void round_rows(const float* const* rows, int64_t n_rows, int64_t n, std::byte* dst, std::byte* rest) {
-    for (int64_t i = 0; i < n; i += kTileColumns, dst += kTileBytes) {
+// Up to 16 rows as the columns of tiles `step` bytes apart; the others are zeros. `rest`, unless null, takes what bfloat16 leaves.
+void turn_rows(const float* const* rows, int64_t n_rows, int64_t n, int64_t step, std::byte* dst, std::byte* rest) {
+    for (int64_t i = 0; i < n; i += kTileColumns, dst += step) {
         __m512i high[kTileRows], low[kTileRows];
         for (int64_t r = 0; r < kTileRows; r++) {
             Columns columns(rows[r < n_rows ? r : 0], r < n_rows ? n : 0, i);
@@ -251,8 +251,12 @@ void round_rows(const float* const* rows, int64_t n_rows, int64_t n, std::byte* 
         Vector::interleave(high, reinterpret_cast<uint8_t*>(dst));
         if (rest == nullptr) continue;
         Vector::interleave(low, reinterpret_cast<uint8_t*>(rest));
-        rest += kTileBytes;
+        rest += step;
     }
+}
+
+void round_rows(const float* const* rows, int64_t n_rows, int64_t n, std::byte* dst, std::byte* rest) {
+    turn_rows(rows, n_rows, n, kTileBytes, dst, rest);
 }
 
 // The tiles of sums, those of the second block of activation rows only where there is one.

@@ -15,17 +15,9 @@ void split_turned(const float* src, int64_t stride, int64_t depth, int64_t n, st
     std::byte* rest = dst + split_bytes(depth, n);
     for (int64_t j = 0; j < n; j += kTileRows) {
         const int64_t panel = j / kRowsOfTilePanel * panel_bytes + j / kTileRows % 2 * kTileBytes;
-        for (int64_t k = 0; k < depth; k += kTileColumns) {
-            __m512i high[kTileRows], low[kTileRows];
-            for (int64_t r = 0; r < kTileRows; r++) {
-                Columns columns(src + (j + r) * stride, depth, k);
-                high[r] = columns.take();
-                low[r] = columns.take();
-            }
-            const int64_t at = panel + k / kTileColumns * 2 * kTileBytes;
-            Vector::interleave(high, reinterpret_cast<uint8_t*>(dst + at));
-            Vector::interleave(low, reinterpret_cast<uint8_t*>(rest + at));
-        }
+        const float* rows[kTileRows];
+        for (int64_t r = 0; r < kTileRows; r++) rows[r] = src + (j + r) * stride;
+        turn_rows(rows, kTileRows, depth, 2 * kTileBytes, dst + panel, rest + panel);
     }
 }
 
